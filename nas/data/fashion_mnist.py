@@ -1,0 +1,70 @@
+"""``dataset: fashion_mnist``: a folder of IDX files, plain or gzipped, named by ``data.root``."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.data.errors import DataError
+from nas.data.splits import Dataset, Split, standardised
+from spaces.randomness import generator
+
+VALIDATION = 5_000
+_MOST_BYTES = 1_000_000_000
+
+
+def load(root: Path | None) -> Dataset:
+    """55,000 / 5,000 / 10,000 images of 28x28 pixels. Raises :class:`DataError` naming the file that is wrong."""
+    if root is None:
+        raise DataError("dataset fashion_mnist needs data.root: a folder with train-images-idx3-ubyte[.gz] and its three companions")
+    parts = {}
+    for part in ("train", "t10k"):
+        images = _read(root, f"{part}-images-idx3-ubyte", 3)
+        labels = _read(root, f"{part}-labels-idx1-ubyte", 1)
+        if len(images) != len(labels):
+            raise DataError(f"{root}: {len(images)} {part} images but {len(labels)} labels")
+        parts[part] = (images[:, None].astype(np.float32), labels.astype(np.int64))
+    images, labels = parts["train"]
+    if len(images) <= VALIDATION:
+        raise DataError(f"{root}: {len(images)} training images leave none after {VALIDATION} for validation")
+    order = generator(0, "data.fashion_mnist.split").permutation(len(labels))
+    validation, train = order[:VALIDATION], order[VALIDATION:]
+
+    def split(these: NDArray[np.float32], names: NDArray[np.int64]) -> Split:
+        return Split(standardised(these, images[train]), torch.from_numpy(names))
+
+    return Dataset(
+        "fashion_mnist",
+        10,
+        split(images[train], labels[train]),
+        split(images[validation], labels[validation]),
+        split(*parts["t10k"]),
+        shift=2,
+    )
+
+
+def _read(root: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
+    for path in (root / name, root / f"{name}.gz"):
+        if path.exists():
+            try:
+                with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+                    data = file.read(_MOST_BYTES)
+            except (OSError, EOFError) as error:
+                raise DataError(f"{path}: cannot be read: {error}") from error
+            return _array(path, data, dimensions)
+    raise DataError(f"{root / name}: no such file, plain or .gz; expected the four IDX files of Fashion-MNIST in {root}")
+
+
+def _array(path: Path, data: bytes, dimensions: int) -> NDArray[np.uint8]:
+    header = 4 + 4 * dimensions
+    if len(data) < header or data[:4] != bytes([0, 0, 8, dimensions]):
+        raise DataError(f"{path}: not an IDX file of bytes with {dimensions} dimension(s)")
+    shape = struct.unpack(f">{dimensions}I", data[4:header])
+    if len(data) - header != int(np.prod(shape, dtype=np.int64)):
+        raise DataError(f"{path}: the header says {shape}, but {len(data) - header} bytes follow")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

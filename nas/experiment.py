@@ -1,0 +1,207 @@
+"""A ``space.yaml`` as checked values: everything that a search is made of, besides the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.objectives import OBJECTIVES
+from spaces import Space
+from spaces.datasets import SHAPES
+from spaces.load import locate, read_space
+from spaces.yaml import Problems, Section, nearest, read_file
+
+if TYPE_CHECKING:
+    from predictors.latency import Target
+    from supernets import Recipe
+
+# Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
+DATASETS = tuple(sorted(SHAPES))
+SCHEMES = ("sandwich",)
+BACKENDS = ("onnxruntime",)
+STRATEGIES = ("optuna:nsga2", "random")
+LIMITS = ("latency_ms", "latency_share", "size_bytes")
+
+
+@dataclass(frozen=True)
+class Data:
+    """``dataset`` by name, its folder if it has one, images per mini-batch."""
+
+    dataset: str = "digits"
+    root: str | None = None
+    batch: int = 64
+
+
+@dataclass(frozen=True)
+class Train:
+    """See :class:`supernets.Recipe`."""
+
+    scheme: str = "sandwich"
+    epochs: int = 80
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    threads: int = 1
+
+    def recipe(self) -> Recipe:
+        """As the room of supernets takes it."""
+        from supernets import Recipe
+
+        return Recipe(**asdict(self))
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the network will run: backend, threads, images per call."""
+
+    backend: str = "onnxruntime"
+    threads: int = 1
+    batch: int = 1
+
+    def target(self) -> Target:
+        """As the room of predictors takes it."""
+        from predictors.latency import Target
+
+        return Target(**asdict(self))
+
+
+@dataclass(frozen=True)
+class Search:
+    """``trials`` proposals of a strategy on the predictors, which learn from ``evaluations`` subnets.
+
+    ``budget``: upper limits. ``latency_share`` is a latency as a share of the largest float network's, measured here.
+    """
+
+    strategy: str = "optuna:nsga2"
+    trials: int = 1000
+    evaluations: int = 200
+    finalists: int = 5
+    objectives: tuple[str, ...] = ("quality", "latency_ms", "size_bytes")
+    budget: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One checked file. ``text`` is the file itself; ``source`` where it came from."""
+
+    source: Path
+    text: str
+    space: Space
+    data: Data
+    train: Train
+    device: Device
+    search: Search
+
+    @property
+    def root(self) -> Path | None:
+        """Folder of the dataset; a relative one is meant from the file's folder."""
+        return None if self.data.root is None else self.source.parent / self.data.root
+
+    def with_budget(self, **limits: float | None) -> Experiment:
+        """The same with these limits instead; a latency limit of either form replaces both."""
+        given = {name: value for name, value in limits.items() if value is not None}
+        kept = dict(self.search.budget)
+        if {"latency_ms", "latency_share"} & set(given):
+            kept.pop("latency_ms", None)
+            kept.pop("latency_share", None)
+        return self.with_limits({**kept, **given})
+
+    def with_limits(self, limits: Mapping[str, float]) -> Experiment:
+        """The same with exactly this budget."""
+        return replace(self, search=replace(self.search, budget=dict(limits)))
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings resolved, for the run folder; the space by its digest."""
+        return {
+            "name": self.space.name,
+            "space": self.space.digest,
+            "data": asdict(self.data),
+            "train": asdict(self.train),
+            "device": asdict(self.device),
+            "search": {**asdict(self.search), "objectives": list(self.search.objectives)},
+        }
+
+
+def load(source: str | Path, origin: Path | None = None) -> Experiment:
+    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is.
+
+    ``origin``: where a copied file came from, whose folder its relative paths are meant from.
+    """
+    path = locate(source)
+    origin = (origin or path).resolve()
+    problems = Problems(str(path))
+    root = Section(read_file(path), "space", problems)
+    space = read_space(root, path.stem, problems)
+    data = _data(root.section("data"), origin, problems)
+    train = _train(root.section("train"))
+    device = _device(root.section("device"))
+    search = _search(root.section("search"), problems)
+    export = root.section("export")
+    export.text("format", "onnx", among=["onnx"])
+    export.finish()
+    problems.raise_if_any()
+    assert space is not None
+    return Experiment(origin, path.read_text(encoding="utf-8"), space, data, train, device, search)
+
+
+def _data(section: Section, path: Path, problems: Problems) -> Data:
+    made = Data(
+        dataset=section.text("dataset", Data.dataset, among=DATASETS),
+        root=section.text("root", None),
+        batch=section.integer("batch", Data.batch, at_least=2),
+    )
+    if made.root is not None and not (path.parent / made.root).is_dir():
+        folder = (path.parent / made.root).parent
+        near = nearest(Path(made.root).name, [p.name for p in folder.iterdir()] if folder.is_dir() else [])
+        hint = f"did you mean '{near}'?" if near else None
+        problems.add(section.mark("root"), f"no folder '{made.root}'", "missing-file", hint)
+    section.finish()
+    return made
+
+
+def _train(section: Section) -> Train:
+    made = Train(
+        scheme=section.text("scheme", Train.scheme, among=SCHEMES),
+        epochs=section.integer("epochs", Train.epochs, at_least=1),
+        learning_rate=section.number("learning_rate", Train.learning_rate, above=0),
+        weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0),
+        threads=section.integer("threads", Train.threads, at_least=1),
+    )
+    section.finish()
+    return made
+
+
+def _device(section: Section) -> Device:
+    made = Device(
+        backend=section.text("backend", Device.backend, among=BACKENDS),
+        threads=section.integer("threads", Device.threads, at_least=1),
+        batch=section.integer("batch", Device.batch, at_least=1),
+    )
+    section.finish()
+    return made
+
+
+def _search(section: Section, problems: Problems) -> Search:
+    defaults = Search()
+    objectives = section.texts("objectives", list(defaults.objectives), among=list(OBJECTIVES))
+    if "quality" not in objectives or "latency_ms" not in objectives:
+        problems.add(section.mark("objectives"), "a search needs the objectives quality and latency_ms", "missing-value")
+    made = Search(
+        strategy=section.text("strategy", defaults.strategy, among=STRATEGIES),
+        trials=section.integer("trials", defaults.trials, at_least=1),
+        evaluations=section.integer("evaluations", defaults.evaluations, at_least=20),
+        finalists=section.integer("finalists", defaults.finalists, at_least=1),
+        objectives=tuple(dict.fromkeys(objectives)),
+        budget=_budget(section.section("budget"), problems),
+    )
+    section.finish()
+    return made
+
+
+def _budget(section: Section, problems: Problems) -> dict[str, float]:
+    limits = {name: section.number(name, None, above=0) for name in LIMITS}
+    if limits["latency_ms"] is not None and limits["latency_share"] is not None:
+        problems.add(section.mark("latency_share"), "a budget has latency_ms or latency_share, not both", "ambiguous")
+    section.finish()
+    return {name: value for name, value in limits.items() if value is not None}

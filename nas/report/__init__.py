@@ -1,0 +1,5 @@
+"""``report.html``: one file, works offline."""
+
+from nas.report.page import html
+
+__all__ = ["html"]

@@ -1,0 +1,75 @@
+"""A run: one search with one budget, in a folder of its own."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from nas import experiment, files
+from nas.experiment import Experiment
+from nas.ledger import Ledger
+
+LEDGER, RESULT, REPORT, EXPERIMENT = "ledger.jsonl", "result.json", "report.html", "experiment.yaml"
+
+
+class NoSuchRun(ValueError):
+    """There is no run of this name; the message names the nearest one."""
+
+
+class Run:
+    """``folder`` of a run. What it was asked for stands in the first record of its ledger, kind ``start``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.ledger = Ledger(folder / LEDGER)
+
+    @classmethod
+    def create(cls, runs: Path, asked: Experiment, start: dict[str, Any]) -> Run:
+        """A new folder ``<name>-<n>`` with the experiment and the ``start`` record (budget, seed, table …)."""
+        folder = files.new_folder(runs, asked.space.name)
+        files.write_atomic(folder / EXPERIMENT, asked.text.encode())
+        run = cls(folder)
+        run.ledger.append("start", source=str(asked.source), budget=dict(asked.search.budget), settings=asked.to_json(), **start)
+        return run
+
+    @classmethod
+    def open(cls, runs: Path, name: str) -> Run:
+        """An existing run, by name or path. Raises :class:`NoSuchRun`."""
+        folder = Path(name) if Path(name).is_dir() and (Path(name) / LEDGER).exists() else runs / name
+        if not (folder / LEDGER).exists():
+            known = [f.name for f in list_runs(runs)]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"runs in {runs}: {', '.join(known) or 'none'}"
+            raise NoSuchRun(f"no run '{name}' in {runs} [unknown-run]\n  hint: {hint}")
+        return cls(folder)
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """The ``start`` record. Raises :class:`NoSuchRun` if the run was killed before it was written."""
+        record = self.ledger.last("start")
+        if record is None:
+            raise NoSuchRun(f"run '{self.name}' was stopped before it began; start it again [empty-run]")
+        return record
+
+    def experiment(self) -> Experiment:
+        """What was asked for, budget of the command line included."""
+        start = self.start
+        asked = experiment.load(self.folder / EXPERIMENT, Path(start["source"]))
+        return asked.with_limits(start["budget"])
+
+    def result(self) -> dict[str, Any] | None:
+        """``result.json``, or ``None`` while the run is not done."""
+        path = self.folder / RESULT
+        return files.read_json(path) if path.exists() else None
+
+    def lock(self) -> files.Lock:
+        """One process at a time works on a run."""
+        return files.Lock(self.folder / "lock")
+
+
+def list_runs(runs: Path) -> list[Path]:
+    """Folders of runs, oldest number first within a name."""
+    found = [f for f in runs.iterdir() if (f / LEDGER).exists()] if runs.is_dir() else []
+    return sorted(found, key=lambda f: (f.name.rsplit("-", 1)[0], int(f.name.rsplit("-", 1)[-1])))

@@ -1,0 +1,107 @@
+"""Stage 3: the latency table of the space on this device, and the latency model fitted on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas import files
+from nas.experiment import Experiment
+from nas.store import Entry, Store
+from nas.terminal import Progress
+from predictors.latency import LatencyModel, Table, TableError, fit, networks_to_time, profile
+from predictors.metrics import mape, tau, within
+from spaces import Architecture
+from spaces.randomness import generator
+
+MIXED, UNIFORM, HELD_OUT = 24, 12, 24
+TABLE = "table.json"
+
+
+def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> list[Architecture]:
+    """Networks drawn uniformly from the space that the fit does not see; they judge the model."""
+    drawn = asked.space.sample_many(4 * HELD_OUT, generator(seed, "profile.held out"))
+    return [a for a in dict.fromkeys(drawn) if a not in set(fitted)][:HELD_OUT]
+
+
+def profiled(asked: Experiment, seed: int, store: Store, table_file: Path | None, progress: Progress) -> tuple[LatencyModel, dict[str, Any], Entry | None]:
+    """(the model, its error on networks it has not seen, the table's entry in the store if it was measured here).
+
+    Raises ``TableError`` if ``table_file`` is given and does not hold what is needed.
+    """
+    space, target = asked.space, asked.device.target()
+    fitted = networks_to_time(space, seed, MIXED, UNIFORM)
+    judged = held_out(asked, seed, fitted)
+    entry = None
+    if table_file is not None:
+        table = read_table(table_file)
+        progress.outcome = f"answered from {table_file}"
+    else:
+        entry = store.entry("profile", {"space": space.digest, "device": target.fingerprint(), "seed": seed})
+        with entry.lock():
+            if not entry.complete:
+                table = profile(
+                    space, target, [*fitted, *judged], _Partial(entry), lambda done, total: progress("model", done, total)
+                )
+                entry.write(TABLE, files.canonical_json(table.to_json()))
+                entry.finish(rows=len(table.rows), networks=len(table.networks))
+        table = Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
+    model = _fitted(asked, table, fitted)
+    facts = judge(model, judged)
+    if progress.outcome is None:
+        progress.outcome = (
+            f"{len(table.rows)} rows, {len(table.networks)} networks; error on {facts['networks']} unseen networks of "
+            f"{facts['fastest_ms']:.4f} to {facts['slowest_ms']:.4f} ms: {facts['mape']:.1f} %, tau {facts['tau']:.2f}"
+        )
+    return model, facts, entry
+
+
+def read_table(path: Path) -> Table:
+    """A latency table from a file. Raises ``TableError`` naming the file."""
+    try:
+        return Table.from_json(files.read_json(path), str(path))
+    except (OSError, ValueError) as error:
+        raise TableError(str(error)) from error
+
+
+def _fitted(asked: Experiment, table: Table, networks: Sequence[Architecture]) -> LatencyModel:
+    missing = [a.key for a in networks if a.to_json() not in table.networks]
+    if missing:
+        raise TableError(f"the latency table has not measured {len(missing)} of the {len(networks)} networks of this space and seed")
+    target = asked.device.target()
+    return fit(asked.space, table, target.menu, target.batch, networks)
+
+
+def judge(model: LatencyModel, networks: Sequence[Architecture]) -> dict[str, Any]:
+    """Error of the model on networks that its table has measured."""
+    measured = np.array([model.table.networks[a.to_json()].median_ms for a in networks])
+    predicted, _ = model.predict(networks)
+    return {
+        "networks": len(networks),
+        "mape": mape(predicted, measured),
+        "within_10": within(predicted, measured, 0.1),
+        "tau": tau(predicted, measured),
+        "fastest_ms": float(measured.min()),
+        "slowest_ms": float(measured.max()),
+        "spread": float(measured.std() / measured.mean()),
+        "predicted_ms": predicted.tolist(),
+        "measured_ms": measured.tolist(),
+        **model.to_json(),
+    }
+
+
+class _Partial:
+    """Batches of a profile that are measured already, in the store's checkpoints."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def load(self) -> Any:
+        found = self._entry.latest_checkpoint()
+        return None if found is None else files.parse_json(found[0])
+
+    def save(self, state: Any) -> None:
+        self._entry.checkpoint(files.canonical_json(state), {})

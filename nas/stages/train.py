@@ -1,0 +1,69 @@
+"""Stage 1 and 2: build the supernet and train it, or take the trained one from the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from nas.data import DATASETS, Dataset, Shuffled
+from nas.experiment import Experiment
+from nas.store import Entry, Store
+from nas.terminal import Progress
+from spaces.randomness import seed_for
+from supernets import Supernet, build, train
+
+WEIGHTS = "weights.safetensors"
+
+
+class _Checkpoints:
+    """The ``Checkpoints`` of a training, in the store."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def save(self, state: bytes, facts: dict[str, Any]) -> None:
+        self._entry.checkpoint(state, facts)
+
+    def latest(self) -> tuple[bytes, dict[str, Any]] | None:
+        return self._entry.latest_checkpoint()
+
+
+def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
+    """Where the trained weights of this experiment and seed belong."""
+    settings = asked.to_json()
+    data = {**settings["data"], "root": None if asked.root is None else str(asked.root.resolve())}
+    inputs = {"space": settings["space"], "data": data, "train": settings["train"], "seed": seed, "torch": torch.__version__}
+    return store.entry("train", inputs)
+
+
+def dataset_of(asked: Experiment, seed: int) -> tuple[Dataset, Shuffled]:
+    """The dataset and the batches that training draws from it. Raises ``DataError``."""
+    dataset = DATASETS[asked.data.dataset](asked.root)
+    return dataset, Shuffled(dataset, asked.data.batch, seed_for(seed, "data"))
+
+
+def trained(
+    asked: Experiment, seed: int, store: Store, batches: Shuffled, progress: Progress
+) -> tuple[Supernet, Entry]:
+    """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
+    net = build(asked.space, seed_for(seed, "train.weights"))
+    entry = entry_of(asked, seed, store)
+    with entry.lock():
+        if not entry.complete:
+            before = entry.latest_checkpoint()
+            resumed = len(before[1]["losses"]) if before else 0
+
+            def epoch_done(done: int, epochs: int, loss: float) -> None:
+                progress("epoch", done, epochs, f"loss {loss:.3f}")
+
+            losses = train(net, batches, asked.train.recipe(), _Checkpoints(entry), seed_for(seed, "train"), epoch_done)
+            entry.write(WEIGHTS, save(net.state_dict()))
+            entry.write_json("losses.json", losses)
+            entry.finish(epochs=len(losses), loss=losses[-1])
+            progress.outcome = f"{len(losses)} epochs, loss {losses[-1]:.3f}" + (f", resumed after {resumed}" if resumed else "")
+        else:
+            progress.outcome = f"taken from the store ({entry.digest})"
+    net.load_state_dict(load(entry.read(WEIGHTS)))
+    return net.eval(), entry

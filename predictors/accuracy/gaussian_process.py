@@ -1,0 +1,73 @@
+"""Quality of subnets from few evaluated ones, by a Gaussian process.
+
+Features: the encoding of the space, and the logarithms of counted costs (how large a network is explains much of how
+good it is). Target: minus the logarithm of the loss, in which differences among good networks are as visible as
+those among bad ones.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces import Architecture, Batch, Space
+
+Floats = NDArray[np.float64]
+_COSTS = ("macs", "parameters", "bit_operations")
+
+
+@dataclass(frozen=True)
+class AccuracyPredictor:
+    """Learned from ``n`` evaluated subnets of a space; see :func:`fit`."""
+
+    space: Space
+    process: Any
+    center: Floats
+    spread: Floats
+    knots: Floats  # (k,) ascending signals
+    accuracies: Floats  # (k,) accuracy at each knot, never falling
+
+    def predict(self, networks: Batch | list[Architecture]) -> tuple[Floats, Floats]:
+        """(mean (n,), std (n,)) of the signal: minus the logarithm of the validation loss in nats; higher is better."""
+        x = (features(self.space, networks) - self.center) / self.spread
+        mean, std = self.process.predict(x, return_std=True)
+        return mean, std
+
+    def accuracy(self, signal: Floats) -> Floats:
+        """Accuracy in percent (n,) that subnets of such a signal had: a monotone curve, so the order stays."""
+        return np.interp(signal, self.knots, self.accuracies)
+
+
+def signal(log_likelihood: Floats) -> Floats:
+    """What is learned: minus the logarithm of the mean loss (n,), from mean log-likelihoods in nats."""
+    return -np.log(np.maximum(-log_likelihood, 1e-9))
+
+
+def features(space: Space, networks: Batch | list[Architecture]) -> Floats:
+    """(n, d) encoding and logarithms of counted costs."""
+    batch = space.batch(networks)
+    costs = space.cost(batch)
+    columns = [np.log1p(costs[name].astype(np.float64))[:, None] for name in _COSTS]
+    return np.concatenate([space.encode(batch).astype(np.float64), *columns], axis=1)
+
+
+def fit(space: Space, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats) -> AccuracyPredictor:
+    """Fit to evaluated subnets: mean log-likelihood in nats (n,) and accuracy in percent (n,). Deterministic."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+    from sklearn.isotonic import IsotonicRegression
+
+    x, y = features(space, networks), signal(log_likelihood)
+    center, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+    kernel = ConstantKernel(1.0) * RBF(np.sqrt(x.shape[1])) + WhiteKernel(0.1)
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too
+        process.fit((x - center) / spread, y)
+    curve = IsotonicRegression().fit(y, accuracy)
+    return AccuracyPredictor(space, process, center, spread, curve.X_thresholds_, curve.y_thresholds_)

@@ -1,0 +1,104 @@
+"""Latency of whole networks from a table of parts, with factors fitted on a few measured networks.
+
+A network's time is not the sum of its rows: kernels run in each other's cache, float layers hand over in a layout of
+their own, and every layer has a dispatch cost. So the rows are summed by kind, and factors, found by least squares on
+relative errors, weigh the sums: T = a_f float kernels + a_q integer kernels + a_o other layers + b conversions
+- r float links + l layers + s conversions counted + c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from predictors.latency.key import work
+from predictors.latency.table import Table
+from spaces import Architecture, Batch, Space
+from spaces.outline import WEIGHTED
+
+Floats = NDArray[np.float64]
+
+FEATURES = ("float kernels", "integer kernels", "other layers", "conversions", "float links", "layers", "conversions counted", "call")
+_LOWER = np.array([0.5, 0.5, 0.2, 0.2, -np.inf, 0.0, 0.0, 0.0])
+_UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf])
+# A weak pull to plain additivity, so that few networks still give sane factors.
+_PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+_PRIOR_WEIGHT = 0.02
+
+
+def weight_names(menu: dict[str, str]) -> dict[int, str]:
+    """Bits of a weight -> name of the weight format that runs it. ``menu``: precision -> precision executed."""
+    from spaces.precision import parse
+
+    names = {0: "f32"}
+    for name, executed in menu.items():
+        spec, kernel = parse(name).weight, parse(executed).weight
+        if spec is not None and kernel is not None:
+            names[spec.bits] = f"w{kernel.bits}c"
+    return names
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``; ``error`` relative deviation."""
+
+    space: Space
+    table: Table
+    menu: dict[str, str]
+    batch: int
+    factors: Floats
+    error: float
+
+    def predict(self, batch: Batch | Sequence[Architecture]) -> tuple[Floats, Floats]:
+        """(mean_ms (n,), std_ms (n,)). Raises ``TableError`` for a layer that the table has no row for."""
+        mean = features(self.space, self.table, self.menu, self.batch, batch) @ self.factors
+        return mean, mean * self.error
+
+    def to_json(self) -> dict[str, Any]:
+        """Factors and error, for the record."""
+        return {"factors": dict(zip(FEATURES, self.factors.tolist(), strict=True)), "error": self.error}
+
+
+def features(
+    space: Space, table: Table, menu: dict[str, str], batch_size: int, networks: Batch | Sequence[Architecture]
+) -> Floats:
+    """(n, 8) sums of table rows and counts, in the order of ``FEATURES``."""
+    batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
+    todo = work(space.outline.table(batch), weight_names(menu), batch_size)
+    sums = np.zeros((len(batch), len(FEATURES)))
+    for key, rows in todo.kernels:
+        column = 2 if key.op not in WEIGHTED else int(key.source == "u8")
+        np.add.at(sums[:, column], rows, table.ms(key))
+    for boundary, rows in todo.boundaries:
+        np.add.at(sums[:, 3], rows, table.ms(boundary))
+        np.add.at(sums[:, 6], rows, 1e-3)
+    sums[:, 4] = todo.links * 1e-6
+    sums[:, 5] = todo.layers * 1e-3
+    sums[:, 7] = table.call_ms
+    return sums
+
+
+def fit(space: Space, table: Table, menu: dict[str, str], batch_size: int, networks: Sequence[Architecture]) -> LatencyModel:
+    """Fit the factors to networks whose times the table holds; the relative error is that of leaving each out in turn.
+
+    Raises ``KeyError`` for a network that the table has not measured.
+    """
+    x = features(space, table, menu, batch_size, networks)
+    y = np.array([table.networks[a.to_json()].median_ms for a in networks])
+    factors = _solve(x, y)
+    left_out = [x[i] @ _solve(np.delete(x, i, 0), np.delete(y, i)) / y[i] - 1 for i in range(len(y))]
+    return LatencyModel(space, table, menu, batch_size, factors, float(np.sqrt(np.mean(np.square(left_out)))))
+
+
+def _solve(x: Floats, y: Floats) -> Floats:
+    pull = np.diag(_PRIOR_WEIGHT * (x / y[:, None]).std(axis=0) * np.sqrt(len(y)))
+    pull[:, 4:] = 0
+    system = np.concatenate([x / y[:, None], pull])
+    target = np.concatenate([np.ones(len(y)), pull @ _PRIOR])
+    solution: Floats = lsq_linear(system, target, bounds=(_LOWER, _UPPER)).x
+    return solution

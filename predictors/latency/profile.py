@@ -1,0 +1,118 @@
+"""Measuring a space's latency table on this device."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.key import Key, work
+from predictors.latency.model import weight_names
+from predictors.latency.probe import Partial, Progress, Timing, measure
+from predictors.latency.probes import empty_model, key_model, network_model
+from predictors.latency.table import Table
+from spaces import Architecture, Batch, Space
+from spaces.randomness import generator
+
+_COVER = 20_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how networks will run: backend, threads, images per call."""
+
+    backend: str = backend.NAME
+    threads: int = 1
+    batch: int = 1
+
+    @property
+    def menu(self) -> dict[str, str]:
+        """Precision -> precision whose kernel runs it."""
+        return {name: kernel.executed_as for name, kernel in backend.MENU.items()}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a measurement depends on besides the network."""
+        return {
+            "backend": self.backend,
+            "threads": self.threads,
+            "batch": self.batch,
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "onnxruntime": version("onnxruntime"),
+            "disabled_optimizers": "WeightBiasQuantization",
+        }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def distinct_keys(space: Space, target: Target) -> list[Key]:
+    """Every distinct kernel and conversion that 20,000 drawn architectures and the extreme ones contain, sorted."""
+    extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
+    codes = [space.batch(extremes).codes, space.sample_many(_COVER, generator(0, "profile.cover")).codes]
+    table = space.outline.table(Batch(space, np.concatenate(codes)))
+    todo = work(table, weight_names(target.menu), target.batch)
+    keys: set[Key] = {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
+    return sorted(keys, key=str)
+
+
+def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:
+    """The largest float network, ``mixed`` architectures drawn uniformly, and ``uniform`` each all in 8 bits and in float.
+
+    The last matter because a search ends among them, and a plain draw hardly ever hits them.
+    """
+    names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
+    drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
+    for precision in ("w8a8", "float"):
+        if all(precision in c.values for c in space.choices if c.name in names):
+            drawn += [
+                space.complete(dict.fromkeys(names, precision), generator(seed, f"profile.{precision}", i))
+                for i in range(uniform)
+            ]
+    return list(dict.fromkeys(drawn))
+
+
+def profile(
+    space: Space,
+    target: Target,
+    networks: Sequence[Architecture],
+    partial: Partial | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """Time every distinct key of the space and these whole networks, interleaved; goes on from ``partial``."""
+    keys = distinct_keys(space, target)
+    models: list[Callable[[], bytes]] = [empty_model]
+    models += [lambda key=key: key_model(key, target.batch) for key in keys]  # type: ignore[misc]
+    models += [lambda a=a: whole_network(space, a, target) for a in networks]  # type: ignore[misc]
+    anchors = [space.extreme(max, "w8a8"), space.extreme(min, "float")]
+    timings = measure(
+        [lambda make=make: backend.prepared(make(), target.threads) for make in models],  # type: ignore[misc]
+        [lambda a=a: backend.prepared(whole_network(space, a, target), target.threads) for a in anchors],  # type: ignore[misc]
+        progress,
+        partial,
+    )
+    call = timings[0]
+    rows = {str(key): _less(timing, call) for key, timing in zip(keys, timings[1:], strict=False)}
+    whole = {a.to_json(): t for a, t in zip(networks, timings[1 + len(keys) :], strict=True)}
+    return Table(target.fingerprint(), call.median_ms, rows, whole)
+
+
+def whole_network(space: Space, architecture: Architecture, target: Target) -> bytes:
+    """The model of an architecture with random weights."""
+    return network_model(space.outline.layers(architecture), space.outline.input_shape, target.batch)
+
+
+def _less(timing: Timing, call: Timing) -> Timing:
+    own = max(0.0, timing.median_ms - call.median_ms)
+    return Timing(own, max(0.0, timing.p20_ms - call.p20_ms), timing.spread, timing.rounds)

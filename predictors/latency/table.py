@@ -1,0 +1,77 @@
+"""A latency table: measured rows by key, measured whole networks, and on what they were measured."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from predictors.latency.key import Key
+from predictors.latency.probe import Timing
+
+SCHEMA = 1
+UNIT = "ms"
+
+
+class TableError(ValueError):
+    """A table that is damaged, of another schema or unit, or lacks a row; the message says which."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """``rows``: key as text -> its own time, that of a call taken off. ``networks``: architecture as JSON -> time of the
+    whole call. All in milliseconds. ``call_ms``: time of an empty call. ``device``: fingerprint and run-time options.
+    """
+
+    device: dict[str, Any]
+    call_ms: float
+    rows: Mapping[str, Timing]
+    networks: Mapping[str, Timing]
+
+    def ms(self, key: Key) -> float:
+        """Time of one row. Raises :class:`TableError` naming the nearest keys if the row is absent."""
+        name = str(key)
+        if name not in self.rows:
+            near = difflib.get_close_matches(name, self.rows, n=3, cutoff=0.0)
+            raise TableError(f"the latency table has no row '{name}'; nearest: {', '.join(near) or 'none'}")
+        return self.rows[name].median_ms
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` reads it back."""
+        return {
+            "schema": SCHEMA,
+            "unit": UNIT,
+            "device": self.device,
+            "call_ms": self.call_ms,
+            "rows": {key: asdict(timing) for key, timing in self.rows.items()},
+            "networks": {key: asdict(timing) for key, timing in self.networks.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, source: str) -> Table:
+        """Read :meth:`to_json`. Raises :class:`TableError` naming ``source`` and the row that is wrong."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA or data.get("unit") != UNIT:
+            raise TableError(f"{source}: not a latency table of schema {SCHEMA} in {UNIT}")
+        try:
+            call_ms = _time(data["call_ms"], f"{source}: call_ms", zero=True)
+            rows = {key: _timing(row, f"{source}: row '{key}'", zero=True) for key, row in data["rows"].items()}
+            networks = {key: _timing(row, f"{source}: network {key}") for key, row in data["networks"].items()}
+            return cls(dict(data["device"]), call_ms, rows, networks)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TableError(f"{source}: damaged table: {error!r}") from error
+
+
+def _timing(row: Mapping[str, Any], where: str, zero: bool = False) -> Timing:
+    return Timing(
+        _time(row["median_ms"], where, zero), _time(row["p20_ms"], where, zero), float(row["spread"]), int(row["rounds"])
+    )
+
+
+def _time(value: Any, where: str, zero: bool) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        raise TableError(f"{where}: {value!r} is not a time in {UNIT}")
+    if value == 0 and not zero:
+        raise TableError(f"{where}: a network cannot take no time")
+    return float(value)

@@ -1,0 +1,25 @@
+"""How good a prediction is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+Floats = NDArray[np.float64]
+
+
+def mape(predicted: Floats, measured: Floats) -> float:
+    """Mean absolute error in percent of the measured value, (n,) each."""
+    return float(np.mean(np.abs(predicted / measured - 1)) * 100)
+
+
+def within(predicted: Floats, measured: Floats, share: float) -> float:
+    """Share of predictions within ``share`` (0.1: ten percent) of the measured value."""
+    return float(np.mean(np.abs(predicted / measured - 1) <= share))
+
+
+def tau(a: Floats, b: Floats) -> float:
+    """Kendall's rank correlation (tau-b); 0 where one of the two is constant."""
+    value = float(kendalltau(a, b).statistic)
+    return value if np.isfinite(value) else 0.0

@@ -1,0 +1,47 @@
+"""Many architectures of one space as a matrix of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+
+if TYPE_CHECKING:
+    from spaces.space import Space
+
+Codes = NDArray[np.int16]
+
+
+class Batch(Sequence[Architecture]):
+    """``codes`` is (n, choices) int16: position of the value of each choice, -1 where the choice is absent.
+
+    A sequence of :class:`Architecture`, made on demand. Slices and index arrays give a Batch.
+    """
+
+    def __init__(self, space: Space, codes: Codes) -> None:
+        self.space = space
+        self.codes = codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, index: int) -> Architecture: ...
+    @overload
+    def __getitem__(self, index: slice) -> Batch: ...
+    def __getitem__(self, index: int | slice) -> Architecture | Batch:
+        if isinstance(index, slice):
+            return Batch(self.space, self.codes[index])
+        row = self.codes[index]
+        return Architecture({c.name: c.values[code] for c, code in zip(self.space.choices, row.tolist(), strict=True) if code >= 0})
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return (self[i] for i in range(len(self)))
+
+    def take(self, rows: NDArray[np.intp]) -> Batch:
+        """The architectures at these rows (k,)."""
+        return Batch(self.space, self.codes[rows])

@@ -1,0 +1,68 @@
+"""A choice: one decision with a name and its values, and when it is there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Value = bool | int | float | str
+
+
+def same(a: Value, b: Value) -> bool:
+    """Typed equality: 8, 8.0 and true are three values."""
+    return type(a) is type(b) and a == b
+
+
+@dataclass(frozen=True)
+class Condition:
+    """True where the choice ``name`` is present and has one of ``values``."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decision. ``ordered`` values (numbers) have neighbours; others are categories.
+
+    ``when`` makes it conditional on one earlier choice; where the condition fails the choice is absent.
+
+    Raises:
+        ValueError: no values, or a value twice.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    when: Condition | None = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError(f"choice {self.name} has no values")
+        if len({(type(v), v) for v in self.values}) != len(self.values):
+            raise ValueError(f"choice {self.name} has a value twice: {list(self.values)}")
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the values are numbers in ascending order."""
+        numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
+        return len(numbers) == len(self.values) and list(numbers) == sorted(numbers)
+
+    def code(self, value: object) -> int:
+        """Position of ``value`` among the values. Raises ``ValueError`` that lists them."""
+        for position, known in enumerate(self.values):
+            if type(value) is type(known) and value == known:
+                return position
+        raise ValueError(f"{self.name}: {value!r} is not a value of this choice; values: {list(self.values)}")
+
+
+def allowed_codes(choice: Choice, parents: Sequence[Choice]) -> tuple[int, tuple[int, ...]] | None:
+    """(index of the controlling choice, its codes under which ``choice`` is present); ``None`` if always present.
+
+    Raises ``ValueError`` if the condition names no earlier choice, or a value it does not have.
+    """
+    if choice.when is None:
+        return None
+    for index, parent in enumerate(parents):
+        if parent.name == choice.when.name:
+            return index, tuple(parent.code(value) for value in choice.when.values)
+    raise ValueError(f"choice {choice.name} depends on {choice.when.name}, which is not an earlier choice")

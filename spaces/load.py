@@ -1,0 +1,89 @@
+"""From a ``space.yaml``, or the name of one in the zoo, to a space."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from spaces.datasets import SHAPES
+from spaces.families import FAMILIES
+from spaces.families.convnet import read_precision
+from spaces.families.options import take
+from spaces.space import Space
+from spaces.yaml import Mapping, Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, read_file
+
+ZOO = Path(__file__).parent / "zoo"
+SECTIONS = ("name", "data", "model", "precision", "train", "device", "search", "export")
+
+
+def zoo() -> list[str]:
+    """Names of the spaces that come with the platform."""
+    return sorted(path.stem for path in ZOO.glob("*.yaml"))
+
+
+def locate(source: str | Path) -> Path:
+    """The file meant by a path or a zoo name. Raises :class:`SpecError` with the nearest name if there is none."""
+    path = Path(source)
+    if path.exists() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    if str(source) in zoo():
+        return ZOO / f"{source}.yaml"
+    guess = nearest(str(source), zoo())
+    hint = f"did you mean '{guess}'?" if guess else f"the zoo has: {', '.join(zoo())}"
+    raise SpecError([Problem(str(source), 1, 1, f"no file and no zoo space of the name '{source}'", "missing-file", hint)])
+
+
+def load(source: str | Path) -> Space:
+    """The space of a file or zoo name. Raises :class:`SpecError` listing every problem of its space sections."""
+    path = locate(source)
+    problems = Problems(str(path))
+    space = read_space(Section(read_file(path), "space", problems), path.stem, problems)
+    problems.raise_if_any()
+    assert space is not None
+    return space
+
+
+def read_space(root: Section, default_name: str, problems: Problems) -> Space | None:
+    """The space of a file taken apart; ``None`` if the problems leave none. The other sections are left alone."""
+    for key in SECTIONS:
+        root.child(key)
+    root.finish()
+    name = root.text("name", default_name)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+        problems.add(root.mark("name"), f"name '{name}' must be lower-case letters, digits, '.', '_' or '-'", "wrong-name")
+    if root.require("model") is None:
+        return None
+    before = len(problems)
+    model = root.section("model")
+    family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
+    dataset = root.section("data").text("dataset", "digits")
+    shape, classes = _interface(model, dataset, problems)
+    precisions = take(root, "precision", read_precision, "float", problems)
+    if family is None:
+        return None
+    choices, outline = FAMILIES[family](model, precisions, shape, classes, problems)
+    model.finish()
+    return None if len(problems) > before else Space(name, choices, outline)
+
+
+def _interface(model: Section, dataset: str, problems: Problems) -> tuple[tuple[int, int, int], int]:
+    """Input shape (c, h, w) and number of classes: as written in the model, else those of the dataset."""
+    known_shape, known_classes = SHAPES.get(dataset, ((1, 1, 1), 2))
+    classes = model.integer("classes", known_classes, at_least=2)
+    node = model.child("input")
+    shape = _shape(node, problems) if node is not None else known_shape
+    if dataset not in SHAPES and (node is None or not model.has("classes")):
+        problems.add(model.mapping_mark, f"the shape of dataset '{dataset}' is not known", "missing-key", "write input: [c, h, w] and classes: n")
+    return shape, classes
+
+
+def _shape(node: Node, problems: Problems) -> tuple[int, int, int]:
+    items = node.items if isinstance(node, Sequence) else ()
+    sizes = [i.value for i in items if isinstance(i, Scalar) and type(i.value) is int and i.value >= 1]
+    if len(items) != 3 or len(sizes) != 3:
+        problems.add(node.mark, "input must be [channels, height, width], whole numbers from 1", "wrong-type")
+        return (1, 1, 1)
+    return sizes[0], sizes[1], sizes[2]
+
+
+__all__ = ["Mapping", "load", "locate", "read_space", "zoo"]

@@ -1,0 +1,186 @@
+"""A search space: named choices, exact arithmetic over them, and the outline of the networks they describe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+from spaces.batch import Batch
+from spaces.choice import Choice, Value
+from spaces.cost import cost
+from spaces.counting import Forest
+from spaces.encoding import Encoding
+from spaces.outline import Outline
+
+
+class Space:
+    """Everything that may be chosen.
+
+    ``choices`` in order, a controlling choice before those it controls; ``outline`` the layers as data.
+
+    Raises:
+        ValueError: two choices of one name, or a condition on a choice that does not stand earlier.
+    """
+
+    def __init__(self, name: str, choices: tuple[Choice, ...], outline: Outline) -> None:
+        names = [c.name for c in choices]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two choices have one name: {sorted(n for n in set(names) if names.count(n) > 1)}")
+        self.name = name
+        self.choices = choices
+        self.outline = outline
+        self.column = {c.name: i for i, c in enumerate(choices)}
+        self._forest = Forest(choices)
+
+    @property
+    def size(self) -> int:
+        """Exact number of distinct architectures; absent choices are counted once."""
+        return self._forest.size
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits over choices and outline: equal exactly for spaces that build the same supernet."""
+        facts: dict[str, Any] = {"choices": [repr(c) for c in self.choices], "outline": self.outline.to_json()}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    # -- architectures
+
+    def architecture(self, values: Mapping[str, Value]) -> Architecture:
+        """Validated, canonical architecture. Raises ``ValueError`` naming each missing, absent or wrong choice."""
+        return self.batch([Architecture(values)])[0]
+
+    def batch(self, architectures: list[Architecture] | Batch) -> Batch:
+        """Architectures as a matrix of codes, validated. Raises ``ValueError`` as :meth:`architecture`."""
+        if isinstance(architectures, Batch):
+            return architectures
+        codes = np.full((len(architectures), len(self.choices)), -1, np.int16)
+        for row, values in enumerate(architectures):
+            self._encode_row(codes[row], values)
+        return Batch(self, codes)
+
+    def _encode_row(self, row: NDArray[np.int16], values: Mapping[str, Value]) -> None:
+        problems = [f"unknown choice {name!r}" for name in values if name not in self.column]
+        for i, (choice, control) in enumerate(zip(self.choices, self._forest.controls, strict=True)):
+            present = control is None or int(row[control[0]]) in control[1]
+            if present and choice.name not in values:
+                problems.append(f"choice {choice.name} is missing; values: {list(choice.values)}")
+            elif not present and choice.name in values:
+                problems.append(f"choice {choice.name} is absent here: it needs {choice.when}")
+            elif present:
+                try:
+                    row[i] = choice.code(values[choice.name])
+                except ValueError as error:
+                    problems.append(str(error))
+        if problems:
+            raise ValueError(f"not an architecture of space {self.name}: " + "; ".join(problems))
+
+    def at(self, index: int) -> Architecture:
+        """The architecture at this index. Raises ``IndexError`` outside ``range(size)``."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"index {index} is outside space {self.name} of size {self.size}")
+        return Batch(self, np.array([self._forest.at(index)], np.int16))[0]
+
+    def index(self, architecture: Architecture) -> int:
+        """Position in ``range(size)``; inverse of :meth:`at`."""
+        return self._forest.index(self.batch([architecture]).codes[0].tolist())
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every architecture, lazily, in the order of the index."""
+        return (self.at(i) for i in range(self.size))
+
+    @cached_property
+    def largest(self) -> Architecture:
+        """The largest value of every choice, and ``float`` where precision is chosen."""
+        return self.extreme(max, "float")
+
+    def extreme(self, pick: Callable[[Iterable[Any]], Any], precision: str) -> Architecture:
+        """``pick`` (``min`` or ``max``) of every choice of numbers; ``precision`` where a precision choice has it.
+
+        Other choices take their first value with ``min`` and their last with ``max``.
+        """
+        values: dict[str, Value] = {}
+        for choice in self.choices:
+            if choice.when is None or (
+                choice.when.name in values and values[choice.when.name] in choice.when.values
+            ):
+                uniform = choice.name in self.outline.precision_choices and precision in choice.values
+                values[choice.name] = precision if uniform else _picked(choice, pick)
+        return self.architecture(values)
+
+    def restrict(self, precisions: Collection[str]) -> Space:
+        """The sub-space whose precision choices keep only these values; its architectures lie in this space too.
+
+        Raises ``ValueError`` naming a choice that would keep none.
+        """
+        chosen = self.outline.precision_choices
+        kept = [
+            replace(c, values=tuple(v for v in c.values if v in precisions)) if c.name in chosen else c
+            for c in self.choices
+        ]
+        return Space(self.name, tuple(kept), self.outline)
+
+    # -- drawing
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """One architecture, uniform over architectures (not over choices)."""
+        return self.sample_many(1, rng)[0]
+
+    def sample_many(self, n: int, rng: np.random.Generator, by_choice: bool = False) -> Batch:
+        """``n`` independent architectures, uniform over architectures.
+
+        With ``by_choice`` every present choice is uniform over its own values instead: shallow networks, few among all
+        architectures, then come as often as deep ones.
+        """
+        return Batch(self, self._forest.fill(np.full((n, len(self.choices)), -1, np.int16), rng, by_choice))
+
+    def complete(self, values: Mapping[str, Value], rng: np.random.Generator) -> Architecture:
+        """The architecture with these values where they are present, the other present choices drawn uniformly."""
+        codes = np.full((1, len(self.choices)), -1, np.int16)
+        for i, choice in enumerate(self.choices):
+            if choice.name in values:
+                codes[0, i] = choice.code(values[choice.name])
+        return Batch(self, self._forest.fill(self._forest.prune(codes), rng))[0]
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Another architecture that differs in one drawn decision; choices that it makes present are drawn.
+
+        Returns the same architecture only if no present choice has a second value.
+        """
+        open_choices = [c for c in self.choices if c.name in architecture and len(c.values) > 1]
+        if not open_choices:
+            return architecture
+        choice = open_choices[int(rng.integers(len(open_choices)))]
+        others = [v for v in choice.values if choice.code(v) != choice.code(architecture[choice.name])]
+        return self.complete({**architecture, choice.name: others[int(rng.integers(len(others)))]}, rng)
+
+    # -- numbers
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self.choices)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of :meth:`encode`."""
+        return self._encoding.names
+
+    def encode(self, batch: Batch | list[Architecture]) -> NDArray[np.float32]:
+        """Features (n, d) for predictors; see :class:`spaces.encoding.Encoding`."""
+        return self._encoding(self.batch(batch).codes)
+
+    def cost(self, batch: Batch | list[Architecture]) -> dict[str, NDArray[np.int64]]:
+        """Counted costs (n,) each: parameters, macs, bit_operations, size_bytes, peak_activation_bytes."""
+        return cost(self.outline.table(self.batch(batch)))
+
+
+def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
+    numbers = all(isinstance(v, int | float) for v in choice.values)
+    return choice.values[pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]]

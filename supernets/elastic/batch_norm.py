@@ -1,0 +1,66 @@
+"""Batch norm over a prefix of the channels, without running statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_EPSILON = 1e-5
+_SMALLEST_GAIN = 1e-3
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance (c,) of one layer's outputs before its norm, in one subnet."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class ElasticBatchNorm(nn.Module):
+    """Normalises (b, c, h, w) with the first c of ``channels`` gains and biases.
+
+    Subnets share gains and biases but not statistics: in training those of the mini-batch serve, in evaluation those
+    re-estimated for the subnet (:class:`Moments`).
+
+    The gain is the magnitude of its parameter, at least 0.001. That loses nothing (the weights before it can change
+    sign) and lets an exporter fold it into the scales of integer weights, which must be positive.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def gain(self, c: int) -> Tensor:
+        """(c,) positive gains."""
+        return self.weight[:c].abs().clamp_min(_SMALLEST_GAIN)
+
+    def forward(self, x: Tensor, moments: Moments | None) -> Tensor:
+        """Normalise ``x`` (b, c, h, w) by ``moments``, or by its own statistics if ``None``."""
+        c = x.shape[1]
+        if moments is None:
+            return F.batch_norm(x, None, None, self.gain(c), self.bias[:c], training=True, eps=_EPSILON)
+        return F.batch_norm(x, moments.mean, moments.variance, self.gain(c), self.bias[:c], eps=_EPSILON)
+
+    def fold(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """(factor (c,), bias (c,)) such that the norm in evaluation is ``factor * x + bias``."""
+        c = len(moments.mean)
+        factor = self.gain(c) / torch.sqrt(moments.variance + _EPSILON)
+        return factor, self.bias[:c] - moments.mean * factor
+
+
+def moments_of(x: Tensor) -> Moments:
+    """Statistics of ``x`` (b, c, h, w) over b, h, w."""
+    variance, mean = torch.var_mean(x.detach(), dim=(0, 2, 3), correction=0)
+    return Moments(mean, variance)
+
+
+def pooled(parts: list[Moments]) -> Moments:
+    """Statistics of equally large batches taken together (law of total variance)."""
+    means = torch.stack([p.mean for p in parts])
+    variances = torch.stack([p.variance for p in parts])
+    return Moments(means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0))

@@ -1,0 +1,42 @@
+"""A plain network as an ONNX file."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from spaces import INPUT
+from spaces.outline import WEIGHTED
+from supernets.export.qdq import GraphWriter
+from supernets.graph import stored8
+from supernets.plain import Network, Quantized
+
+
+def onnx(network: Network, batch: int = 1) -> bytes:
+    """Serialised ONNX model of ``network``: input ``input`` (batch, c, h, w) float32, output: logits (batch, classes).
+
+    Quantized layers keep their integer codes as initialisers; see :mod:`supernets.export.qdq` for the forms.
+    """
+    writer = GraphWriter(INPUT, (batch, *network.input_shape))
+    for name in stored8(network.layers):
+        grid = network.grid(name)
+        writer.grid(name, float(grid.scale), int(grid.zero_point))
+        if name == INPUT:
+            writer.store(INPUT)
+    for layer in network.layers:
+        weight, bias = ("", "")
+        if layer.kind in WEIGHTED:
+            weight, bias = _parameters(writer, layer.path, network.module(layer.path))
+        writer.layer(layer, weight, bias)
+    last = network.layers[-1]
+    return writer.model(last.path, (batch, last.c_out))
+
+
+def _parameters(writer: GraphWriter, path: str, module: nn.Module) -> tuple[str, str]:
+    if isinstance(module, Quantized):
+        scale = module.scale.numpy()
+        weight = writer.weights(path, module.codes.numpy(), scale, module.bits)
+        return weight, writer.bias(path, module.bias.numpy(), (module.scale * module.input_scale).numpy())
+    assert isinstance(module, nn.Conv2d | nn.Linear)
+    assert module.bias is not None
+    weights = module.weight.detach().numpy()
+    return writer.constant(f"{path}.weight", weights), writer.constant(f"{path}.bias", module.bias.detach().numpy())

@@ -1,0 +1,22 @@
+"""From float tensors to integer codes and back."""
+
+from supernets.quantization.quantizer import (
+    ACTIVATION,
+    quantize_activation,
+    quantize_dynamic,
+    quantize_weight,
+    straight_through,
+    weight_codes,
+)
+from supernets.quantization.scales import activation_grid, weight_scale
+
+__all__ = [
+    "ACTIVATION",
+    "activation_grid",
+    "quantize_activation",
+    "quantize_dynamic",
+    "quantize_weight",
+    "straight_through",
+    "weight_codes",
+    "weight_scale",
+]

@@ -1,0 +1,37 @@
+"""What training needs from outside: batches to learn from, and a place for checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Batches(Protocol):
+    """Training data. Everything drawn depends on the epoch number alone, so that an epoch can be repeated exactly."""
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Mini-batches (images (b, c, h, w) float32, labels (b,) int64) of this epoch."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Mini-batches per epoch."""
+        ...
+
+    def calibration(self) -> Sequence[Tensor]:
+        """Equally large batches of training images, not augmented, for the statistics of a subnet."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Where the state of a training goes after every epoch."""
+
+    def save(self, state: bytes, facts: dict[str, Any]) -> None:
+        """Keep this state, durably, before returning."""
+        ...
+
+    def latest(self) -> tuple[bytes, dict[str, Any]] | None:
+        """The newest state that is whole, or ``None``."""
+        ...

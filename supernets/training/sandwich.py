@@ -1,0 +1,54 @@
+"""The sandwich rule: every step trains the largest, the smallest and some random subnets on one mini-batch.
+
+Source: Yu & Huang 2019, "Universally Slimmable Networks", sections 3.2 and 3.3 (in-place distillation); BigNAS (Yu et
+al. 2020), section 3.1. Differs: the loss of all but the largest is half cross-entropy and half distillation (pure
+distillation lost to it in short runs); the smallest subnet also takes the lowest precision; random subnets are uniform
+per choice, since a draw uniform over architectures hardly ever trains a shallow stage.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spaces import Architecture, Space
+from spaces.randomness import generator
+from supernets.build import Supernet
+from supernets.training.losses import cross_entropy, distillation
+
+RANDOM_SUBNETS = 2
+SMOOTHING = 0.05
+
+
+class Sandwich:
+    """Gradients of one step: largest (taught by the labels), then smallest and random ones (taught by both)."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self.space = space
+        self.seed = seed
+        lowest = min(
+            (v for c in space.choices if c.name in space.outline.precision_choices for v in c.values),
+            key=lambda name: (name == "float", str(name)),
+            default="float",
+        )
+        self.smallest = space.extreme(min, str(lowest))
+
+    def subnets(self, step: int) -> list[Architecture]:
+        """The subnets of this step, the teacher first."""
+        random = self.space.sample_many(RANDOM_SUBNETS, generator(self.seed, "train.subnets", step), by_choice=True)
+        return [self.space.largest, self.smallest, *random]
+
+    def backward(self, net: Supernet, images: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Add the gradients of all subnets of this step; returns their mean loss, detached."""
+        teacher: Tensor | None = None
+        losses = []
+        for architecture in self.subnets(step):
+            with net.active(architecture):
+                logits = net(images)
+            if teacher is None:
+                loss, teacher = cross_entropy(logits, labels, SMOOTHING), logits.detach()
+            else:
+                loss = 0.5 * cross_entropy(logits, labels) + 0.5 * distillation(logits, teacher)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return torch.stack(losses).mean()
