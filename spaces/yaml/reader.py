@@ -95,7 +95,7 @@ def _nearest_file(path: Path) -> str | None:
         with os.scandir(path.parent) as entries:
             guess = nearest(path.name, [entry.name for entry in islice(entries, 1000)])
     except OSError:
-        return f"there is no folder {shown(str(path.parent))}"
+        return f"there is no folder {shown(path.parent.name)}"
     except ValueError:  # a NUL in the path
         return None
     return f"did you mean '{guess}'?" if guess else None
@@ -285,7 +285,7 @@ def _typed(text: str, mark: Mark, problems: Problems) -> Value:
     elif text == "<<":
         problems.add(mark, "merge keys '<<' are not supported", "merge-key", "write the keys out")
     elif _surprising(text):
-        other = "write true or false" if text.isalpha() else "write a number in plain decimals"
+        other = "write true or false" if text.isalpha() else "write a plain decimal number"
         problems.add(mark, f"{shown(text)} is read in two ways", "ambiguous", f"quote it: {shown(text)}, or {other}")
     return text
 

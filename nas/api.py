@@ -1,0 +1,108 @@
+"""Searching from Python: what the command line calls, and what notebooks use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas import experiment, files
+from nas.run import Run
+from nas.terminal import Terminal
+
+
+class Nothing(ValueError):
+    """No measured network of a run keeps the budget; the message names the nearest."""
+
+
+class Search:
+    """A finished run. ``front``: the search's predicted front; ``chosen``: key of the network, or ``None``."""
+
+    def __init__(self, run: Run, result: Mapping[str, Any]) -> None:
+        self.run = run
+        self._result = dict(result)
+
+    def result(self) -> dict[str, Any]:
+        """The dict behind ``result.json``."""
+        return self._result
+
+    @property
+    def front(self) -> list[dict[str, Any]]:
+        """Predicted quality and latency of the networks that no other one beats in both."""
+        return list(self._result["front"])
+
+    @property
+    def chosen(self) -> str | None:
+        """Key of the chosen network; ``None`` if nothing keeps the budget."""
+        key = self._result["chosen"]
+        return None if key is None else str(key)
+
+    def export(self, out: str | Path, latency_ms: float | None = None) -> dict[str, Any]:
+        """Copy the files of the best measured finalist within ``latency_ms`` (default: the run's budget) to ``out``.
+
+        Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast.
+        """
+        limits = dict(self._result["budget"]) if latency_ms is None else {"latency_ms": latency_ms}
+        row = best_row(self._result, limits)
+        for file in sorted((self.run.folder / row["model"]).parent.iterdir()):
+            files.write_atomic(Path(out) / file.name, file.read_bytes())
+        return row
+
+
+def best_row(result: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, Any]:
+    """The best finalist whose measured upper bound and size keep the limits. Raises :class:`Nothing`."""
+    from nas.stages.contract import choose
+
+    row = choose(result["finalists"], limits)
+    if row is None:
+        fastest = min(result["finalists"], key=lambda r: r["latency_ms"]["measured_upper"] or r["latency_ms"]["predicted"])
+        upper = fastest["latency_ms"]["measured_upper"] or fastest["latency_ms"]["predicted"]
+        raise Nothing(
+            f"no finalist of {result['run']} keeps {dict(limits)}; the fastest is {fastest['key']} with at most {upper:.4f} ms. "
+            f"Search for it: nas search {result['space']['name']} --latency-ms {limits.get('latency_ms', upper):g}"
+        )
+    return row
+
+
+def search(
+    space: str | Path,
+    *,
+    latency_ms: float | None = None,
+    latency_share: float | None = None,
+    seed: int = 0,
+    runs: str | Path = "runs",
+    table: str | Path | None = None,
+    remeasure: bool = True,
+    quiet: bool = True,
+) -> Search:
+    """Search a ``space.yaml`` or zoo space for the best network within the budget; a new run in ``runs``.
+
+    ``latency_ms`` or ``latency_share`` (of the largest float network's) replace the file's latency budget. ``table``: answer
+    latencies from a recorded table; with ``remeasure=False`` nothing is timed, so that the same seed gives the same network.
+
+    Raises:
+        SpecError: the file is wrong; every problem is in the message, nothing was written.
+    """
+    from nas.pipeline import execute
+
+    run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure)
+    return Search(run, execute(run, Path(runs), Terminal(quiet)))
+
+
+def start(
+    space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int, runs: Path,
+    table: str | Path | None, remeasure: bool,
+) -> Run:  # fmt: skip
+    """A new run, its first record written; checks the file before anything is."""
+    asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
+    if table is not None:
+        from nas.stages.profile import read_table
+
+        read_table(Path(table))
+    elif not remeasure:
+        raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
+    where = None if table is None else str(Path(table).resolve())
+    return Run.create(runs, asked, {"seed": seed, "table": where, "remeasure": remeasure})
+
+
+__all__ = ["Nothing", "Search", "best_row", "search", "start"]

@@ -1,0 +1,201 @@
+"""The command line. Heavy packages load inside commands, so that ``nas --help`` is quick.
+
+Exit status: 0 done; 2 wrong input, nothing written; 3 done, but nothing keeps the budget; 74 no room on the disk;
+130 interrupted, resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+WRONG_INPUT, NO_NETWORK, DISK, INTERRUPTED = 2, 3, 74, 130
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+LatencyMs = Annotated[float | None, typer.Option("--latency-ms", help="Latency budget in milliseconds.", min=1e-6)]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, as `nas runs` lists it, or its folder.")]
+DEFAULT_RUNS = Path("runs")
+
+
+@app.callback()
+def nas() -> None:
+    """From a space.yaml to a quantized ONNX network that keeps its latency budget, measured."""
+
+
+@app.command()
+def search(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="A space.yaml, or the name of a space in the zoo.")],
+    latency_ms: LatencyMs = None,
+    latency_share: Annotated[
+        float | None, typer.Option(help="Latency budget as a share of the largest float network's, e.g. 0.15.", min=1e-6)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    table: Annotated[Path | None, typer.Option(help="Answer latencies from this recorded table.")] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure/--no-remeasure", help="Time the finalists; without, --table answers for them too.")
+    ] = True,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for the best network within a latency budget, and export it."""
+    from nas import api
+
+    run = _checked(lambda: api.start(space, latency_ms, latency_share, seed, runs, table, remeasure))
+    _finish(run, runs, as_json, quiet)
+
+
+@app.command()
+def resume(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Go on with a run that was stopped; a finished one is shown again."""
+    _finish(_opened(run, runs), runs, as_json, quiet)
+
+
+@app.command(name="runs")
+def list_runs(runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None:
+    """List runs, what they were asked for and what they found."""
+    from nas.report.tables import runs_table
+    from nas.run import Run, list_runs
+
+    found = [_summary(Run(folder)) for folder in list_runs(runs)]
+    _print(found, as_json, lambda: runs_table(found, runs))
+
+
+@app.command()
+def show(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None:
+    """Show the contract table of a run."""
+    from nas.report.tables import result_table
+
+    result = _result(_opened(run, runs))
+    _print(result, as_json, lambda: result_table(result))
+
+
+@app.command()
+def export(
+    run: RunName,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the files to.")],
+    latency_ms: LatencyMs = None,
+    runs: Runs = DEFAULT_RUNS,
+    as_json: Json = False,
+) -> None:
+    """Write out the best finalist of a run within a latency: model, weights, architecture, card."""
+    from nas.api import Nothing, Search
+
+    opened = _opened(run, runs)
+    result = _result(opened)
+    try:
+        row = _checked(lambda: Search(opened, result).export(out, latency_ms))
+    except Nothing as error:
+        _fail(str(error), NO_NETWORK)
+    bound = row["latency_ms"]["measured_upper"]
+    time = "not measured" if bound is None else f"at most {bound:.4f} ms"
+    _print({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %")
+
+
+@app.command()
+def evaluate(
+    run: RunName,
+    architecture: Annotated[str, typer.Argument(metavar="ARCHITECTURE", help="Key of a network of the run, JSON, or a file of it.")],
+    runs: Runs = DEFAULT_RUNS,
+    as_json: Json = False,
+) -> None:
+    """Quality, predicted latency and counted costs of any architecture, from the run's supernet and predictors."""
+    from nas.inspect import evaluated
+    from nas.report.tables import evaluation_table
+    from nas.terminal import Terminal
+
+    opened = _opened(run, runs)
+    found = _checked(lambda: evaluated(opened, runs, architecture, Terminal(quiet=True)))
+    _print(found, as_json, lambda: evaluation_table(found))
+
+
+# -- shared
+
+
+def _finish(run: Any, runs: Path, as_json: bool, quiet: bool) -> None:
+    from nas.pipeline import execute
+    from nas.report.tables import result_table
+    from nas.terminal import Terminal
+
+    terminal = Terminal(quiet or as_json)
+    try:
+        result = _checked(lambda: execute(run, runs, terminal))
+    except KeyboardInterrupt:
+        where = "" if runs == DEFAULT_RUNS else f" --runs {runs}"
+        _fail(f"\ninterrupted; go on with: nas resume {run.name}{where}", INTERRUPTED)
+    _print(result, as_json, lambda: result_table(result))
+    if not as_json:
+        terminal.say(f"\nreport: {run.folder / 'report.html'}")
+    if not result["budget_met"]:
+        raise typer.Exit(NO_NETWORK)
+
+
+def _checked(action: Callable[[], Any]) -> Any:
+    """The action's value; our own errors become a message and an exit status."""
+    from nas.api import Nothing
+    from nas.files import Busy, DiskFull
+
+    try:
+        return action()
+    except Nothing:
+        raise
+    except DiskFull as error:
+        _fail(f"{error}; free {error.needed_bytes} bytes or more, then resume", DISK)
+    except (ValueError, Busy, RuntimeError, FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        if type(error).__module__.split(".")[0] in ("builtins",) and not isinstance(error, ValueError | OSError):
+            raise  # a bug of ours, not the user's input
+        _fail(str(error), WRONG_INPUT)
+
+
+def _opened(name: str, runs: Path) -> Any:
+    from nas.run import Run
+
+    return _checked(lambda: Run.open(runs, name))
+
+
+def _result(run: Any) -> dict[str, Any]:
+    result = run.result()
+    if result is None:
+        _fail(f"run '{run.name}' is not finished; go on with: nas resume {run.name}", WRONG_INPUT)
+    return dict(result)
+
+
+def _summary(run: Any) -> dict[str, Any]:
+    result, start = run.result(), run.ledger.last("start")
+    row = next((r for r in (result or {}).get("finalists", []) if r["key"] == result["chosen"]), None)
+    return {
+        "run": run.name,
+        "state": "done" if result else "stopped" if start else "empty",
+        "seed": start["seed"] if start else None,
+        "budget": (result["budget"] if result else start["budget"]) if start else {},
+        "chosen": row and row["key"],
+        "accuracy": row and row["quality"]["exported"],
+        "latency_ms": row and row["latency_ms"]["measured_upper"],
+    }
+
+
+def _print(value: Any, as_json: bool, text: Callable[[], str]) -> None:
+    print(json.dumps(value, indent=2) if as_json else text())
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """Entry point of the ``nas`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

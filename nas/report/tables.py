@@ -1,0 +1,107 @@
+"""Results as text for the terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def result_table(result: Mapping[str, Any]) -> str:
+    """The contract table: asked, predicted, measured, for finalists and baselines, and what it means."""
+    budget = result["budget"].get("latency_ms")
+    rows = [_network("* " if f["key"] == result["chosen"] else "  ", f["key"], f) for f in result["finalists"]]
+    rows += [_network("  ", b["name"], b) for b in result["baselines"]]
+    title = f"{result['run']}: {result['metric']['name']} in {result['metric']['unit']}, latency in ms"
+    heads = ["network", "asked", "predicted", "measured", "upper bound", "predicted", "supernet", "exported", "KB", "kernels"]
+    asked = "-" if budget is None else f"{budget:.4f}"
+    body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
+    lines = [_table(title, heads, body), *_sentences(result)]
+    if not result["verified"]:
+        lines.append("not verified here: latencies are answered from recorded measurements")
+    return "\n".join(lines)
+
+
+def _network(mark: str, name: str, row: Row) -> list[str]:
+    latency, quality = row["latency_ms"], row["quality"]
+    kernels = ", ".join(f"{count} {op}" for op, count in sorted(row["kernels"].items()) if _computes(op))
+    if row.get("container"):
+        kernels += f"; container: {', '.join(row['container'])}"
+    times = [_ms(latency["predicted"]), _ms(latency["measured"]), _ms(latency["measured_upper"])]
+    shares = [_percent(quality[form]) for form in ("predicted", "supernet", "exported")]
+    return [mark + name, *times, *shares, f"{row['size_bytes'] / 1000:.1f}", kernels]
+
+
+def _sentences(result: Mapping[str, Any]) -> list[str]:
+    latency, accuracy = result["latency_model"], result["accuracy_predictor"]
+    lines = [
+        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} on {latency['networks']} networks it had not seen; "
+        f"accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out (ceiling {accuracy['split_half_tau']:.2f})"
+    ]
+    chosen = next((f for f in result["finalists"] if f["key"] == result["chosen"]), None)
+    if chosen is None:
+        fastest = min(result["finalists"], key=lambda f: f["latency_ms"]["measured_upper"] or f["latency_ms"]["predicted"])
+        upper = fastest["latency_ms"]["measured_upper"] or fastest["latency_ms"]["predicted"]
+        return [*lines, f"NO network keeps the budget {result['budget']}; the fastest is {fastest['key']}: at most {upper:.4f} ms"]
+    mine = chosen["latency_ms"]["measured"]
+    for baseline in result["baselines"]:
+        theirs = baseline["latency_ms"]["measured"]
+        if mine and theirs:
+            points = chosen["quality"]["exported"] - baseline["quality"]["exported"]
+            lines.append(f"chosen against {baseline['name']}: {100 * mine / theirs:.0f} % of its latency, {points:+.2f} points")
+    return lines
+
+
+def runs_table(found: Sequence[Row], runs: Path) -> str:
+    """One line per run."""
+    if not found:
+        return f"no runs in {runs}"
+    heads = ["run", "state", "seed", "budget", "chosen", "accuracy %", "at most ms"]
+    body = [
+        [r["run"], r["state"], str(r["seed"]), ", ".join(f"{k} {v:.4g}" for k, v in r["budget"].items()), r["chosen"] or "-",
+         _percent(r["accuracy"]), _ms(r["latency_ms"])]
+        for r in found
+    ]  # fmt: skip
+    return _table(None, heads, body)
+
+
+def evaluation_table(found: Row) -> str:
+    """One architecture."""
+    body = [[name, str(value)] for name, value in found["architecture"].items()]
+    quality, latency = found["quality"], found["latency_ms"]
+    facts = [
+        ["accuracy, supernet (validation)", f"{quality['supernet']:.2f} %"],
+        ["accuracy, predicted", f"{quality['predicted']:.2f} %"],
+        ["latency, predicted", f"{latency['predicted']:.4f} +- {latency['std']:.4f} ms"],
+        *([name, f"{value:,}"] for name, value in found["counted"].items()),
+    ]
+    return _table(f"architecture {found['key']}", ["", ""], body + facts)
+
+
+def _computes(op: str) -> bool:
+    return op in {"Conv", "FusedConv", "Gemm", "FusedGemm"} or op.startswith("Q") and op != "QuantizeLinear"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(heads))
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="left" if i == 0 or head == "kernels" else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    Console(file=text, width=160, highlight=False, markup=False).print(table)
+    return text.getvalue().rstrip()
