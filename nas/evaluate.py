@@ -23,6 +23,11 @@ class Quality:
     accuracy: float
     log_likelihood: float
 
+    @property
+    def order(self) -> tuple[float, float]:
+        """To compare by: accuracy first; among equals, of which few images make many, the likelihood."""
+        return self.accuracy, self.log_likelihood
+
 
 def quality(logits: Tensor, labels: Tensor) -> Quality:
     """Quality of ``logits`` (n, classes) against ``labels`` (n,)."""
@@ -37,6 +42,11 @@ class Evaluator:
         self.net = net.eval()
         self.dataset = dataset
         self._images = batches.calibration()
+
+    @property
+    def calibration_images(self) -> int:
+        """Training images that a subnet's statistics come from."""
+        return sum(len(part) for part in self._images)
 
     def calibrate(self, architecture: Architecture) -> Calibration:
         """The subnet's statistics on training images."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,6 @@ STORE = "store"
 # Predictions err by a few percent and the contract's bound lies above the median: aiming a little below the budget
 # wastes fewer finalists. What is measured decides in any case.
 AIM = 0.96
-
-
-@dataclass
-class _Facts:
-    """What the stages found out, for ``result.json``."""
-
-    seconds: dict[str, float]
-    latency: dict[str, Any]
-    accuracy: dict[str, Any]
 
 
 def execute(run: Run, runs: Path, terminal: Terminal) -> dict[str, Any]:
@@ -180,7 +171,7 @@ class _Pipeline:
             "device": asked.device.target().fingerprint(),
             "seed": self.seed,
             "settings": asked.to_json(),
-            "finalists": sorted(rows, key=lambda r: -r["log_likelihood"]),
+            "finalists": sorted(rows, key=contract.order, reverse=True),
             "baselines": [{"name": b["name"], **_baseline(b["row"])} for b in baselines],
             "front": [point(r) for r in pareto(results)],
             "trials": [point(r) for r in results],

@@ -56,7 +56,7 @@ class Shuffled:
     is the image's background value.
     """
 
-    def __init__(self, dataset: Dataset, batch: int, seed: int, calibration_images: int = 1024) -> None:
+    def __init__(self, dataset: Dataset, batch: int, seed: int, calibration_images: int = 512) -> None:
         self._dataset = dataset
         self._batch = min(batch, len(dataset.train))
         self._seed = seed

@@ -56,9 +56,9 @@ class Verifier:
         """The ``count`` best of the first candidates by quality in the supernet, best first."""
         checked = []
         for done, result in enumerate(results[:CHECKED], 1):
-            checked.append((self.quality(result.architecture).log_likelihood, result))
+            checked.append((self.quality(result.architecture).order, result))
             self.progress("candidate", done, min(len(results), CHECKED))
-        checked.sort(key=lambda pair: (-pair[0], pair[1].architecture.key))
+        checked.sort(key=lambda pair: (pair[0], pair[1].architecture.key), reverse=True)
         return [result for _, result in checked[:count]]
 
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
@@ -147,9 +147,13 @@ def finalists(verifier: Verifier, results: Sequence[Result], budget: Mapping[str
 
 
 def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:
-    """The best by validation log-likelihood among the rows that keep the budget."""
-    kept = [row for row in rows if holds(row, budget)]
-    return max(kept, key=lambda row: (row["log_likelihood"], row["key"]), default=None)
+    """The best by validation quality among the rows that keep the budget."""
+    return max((row for row in rows if holds(row, budget)), key=order, default=None)
+
+
+def order(row: Row) -> tuple[float, float, str]:
+    """To compare rows by quality on the validation images: see :attr:`nas.evaluate.Quality.order`."""
+    return row["quality"]["supernet"], row["log_likelihood"], row["key"]
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:

@@ -51,7 +51,8 @@ def fitted(
 ) -> tuple[AccuracyPredictor, dict[str, Any]]:
     """(the predictor, its rank correlation on held-out subnets); evaluations come from the store if they are there."""
     learned, held = subnets(asked, seed)
-    entry = store.entry("fit", {"train": trained.digest, "seed": seed, "learned": len(learned), "held_out": len(held)})
+    inputs = {"train": trained.digest, "seed": seed, "learned": len(learned), "held_out": len(held)}
+    entry = store.entry("fit", {**inputs, "calibration": evaluate.calibration_images})
     with entry.lock():
         if not entry.complete:
             rows = _evaluated([*learned, *held], evaluate, entry, lambda done, total: progress("subnet", done, total))
