@@ -1,7 +1,7 @@
 """Hardware-aware neural architecture search: from ``space.yaml`` to a quantized ONNX network within a measured budget.
 
-Shape letters everywhere: ``b`` batch, ``c`` channels, ``h w`` space, ``d`` features, ``n`` architectures, ``k`` values of
-a choice, ``m`` objectives. Units are in names: ``_ms``, ``_bytes``.
+Shape letters everywhere: ``b`` batch, ``c`` channels, ``h w`` space, ``d`` features, ``n`` architectures, ``k`` values
+of a choice, ``m`` objectives. Units are in names: ``_ms``, ``_bytes``.
 
 The public names are loaded on first use, so that ``import nas`` and ``nas --help`` load neither numpy nor torch.
 """
@@ -33,8 +33,8 @@ def _check_rooms() -> None:
         if home / room not in places:
             found = places[0] if places else (spec.origin if spec else "nothing")
             raise ImportError(
-                f"the package '{room}' of nas ({home / room}) is hidden by {found}; remove or rename that one, or change its "
-                "place in sys.path"
+                f"the package '{room}' of nas ({home / room}) is hidden by {found}; "
+                "remove or rename that one, or change its place in sys.path"
             )
 
 

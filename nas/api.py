@@ -51,15 +51,16 @@ class Search:
 
 def best_row(result: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, Any]:
     """The best finalist whose measured upper bound and size keep the limits. Raises :class:`Nothing`."""
-    from nas.stages.contract import choose
+    from nas.stages.contract import choose, latency_ms
 
     row = choose(result["finalists"], limits)
     if row is None:
-        fastest = min(result["finalists"], key=lambda r: r["latency_ms"]["measured_upper"] or r["latency_ms"]["predicted"])
-        upper = fastest["latency_ms"]["measured_upper"] or fastest["latency_ms"]["predicted"]
+        fastest = min(result["finalists"], key=latency_ms)
+        upper = latency_ms(fastest)
         raise Nothing(
-            f"no finalist of {result['run']} keeps {dict(limits)}; the fastest is {fastest['key']} with at most {upper:.4f} ms. "
-            f"Search for it: nas search {result['space']['name']} --latency-ms {limits.get('latency_ms', upper):g}"
+            f"no finalist of {result['run']} keeps {dict(limits)}; the fastest is {fastest['key']} "
+            f"with at most {upper:.4f} ms. Search for it: nas search {result['space']['name']} "
+            f"--latency-ms {limits.get('latency_ms', upper):g}"
         )
     return row
 
@@ -77,8 +78,9 @@ def search(
 ) -> Search:
     """Search a ``space.yaml`` or zoo space for the best network within the budget; a new run in ``runs``.
 
-    ``latency_ms`` or ``latency_share`` (of the largest float network's) replace the file's latency budget. ``table``: answer
-    latencies from a recorded table; with ``remeasure=False`` nothing is timed, so that the same seed gives the same network.
+    ``latency_ms`` or ``latency_share`` (of the largest float network's) replace the file's latency budget. ``table``:
+    answer latencies from a recorded table; with ``remeasure=False`` nothing is timed, so that the same seed gives the
+    same network.
 
     Raises:
         SpecError: the file is wrong; every problem is in the message, nothing was written.

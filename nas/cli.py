@@ -36,12 +36,14 @@ def search(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="A space.yaml, or the name of a space in the zoo.")],
     latency_ms: LatencyMs = None,
     latency_share: Annotated[
-        float | None, typer.Option(help="Latency budget as a share of the largest float network's, e.g. 0.15.", min=1e-6)
+        float | None,
+        typer.Option(help="Latency budget as a share of the largest float network's, e.g. 0.15.", min=1e-6),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     table: Annotated[Path | None, typer.Option(help="Answer latencies from this recorded table.")] = None,
     remeasure: Annotated[
-        bool, typer.Option("--remeasure/--no-remeasure", help="Time the finalists; without, --table answers for them too.")
+        bool,
+        typer.Option("--remeasure/--no-remeasure", help="Time the finalists; without, --table answers for them too."),
     ] = True,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
@@ -98,13 +100,17 @@ def export(
         _fail(str(error), NO_NETWORK)
     bound = row["latency_ms"]["measured_upper"]
     time = "not measured" if bound is None else f"at most {bound:.4f} ms"
-    _print({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %")
+    _print(
+        {**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %"
+    )
 
 
 @app.command()
 def evaluate(
     run: RunName,
-    architecture: Annotated[str, typer.Argument(metavar="ARCHITECTURE", help="Key of a network of the run, JSON, or a file of it.")],
+    architecture: Annotated[
+        str, typer.Argument(metavar="ARCHITECTURE", help="Key of a network of the run, JSON, or a file of it.")
+    ],
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:

@@ -108,8 +108,8 @@ def _agreement(architecture: Architecture, forms: Sequence[torch.Tensor]) -> flo
     shares = [float((top[0] == other).double().mean()) for other in top[1:]]
     if min(shares) < AGREEMENT:
         raise ProofFailed(
-            f"{architecture.key}: predictions agree in {100 * shares[0]:.2f} % (extracted) and {100 * shares[1]:.2f} % (file) "
-            f"of the images, at least {100 * AGREEMENT} % are needed"
+            f"{architecture.key}: predictions agree in {100 * shares[0]:.2f} % (extracted) and "
+            f"{100 * shares[1]:.2f} % (file) of the images, at least {100 * AGREEMENT} % are needed"
         )
     return min(shares)
 

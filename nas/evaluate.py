@@ -61,4 +61,4 @@ class Evaluator:
     def logits(self, architecture: Architecture, split: Split, calibration: Calibration) -> Tensor:
         """Logits (n, classes) of the subnet on a split."""
         with self.net.active(architecture, calibration):
-            return torch.cat([self.net(part) for part in split.images.split(_CHUNK)])
+            return torch.cat([self.net(part) for part in torch.split(split.images, _CHUNK)])

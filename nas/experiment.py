@@ -186,7 +186,9 @@ def _search(section: Section, problems: Problems) -> Search:
     defaults = Search()
     objectives = section.texts("objectives", list(defaults.objectives), among=list(OBJECTIVES))
     if "quality" not in objectives or "latency_ms" not in objectives:
-        problems.add(section.mark("objectives"), "a search needs the objectives quality and latency_ms", "missing-value")
+        problems.add(
+            section.mark("objectives"), "a search needs the objectives quality and latency_ms", "missing-value"
+        )
     made = Search(
         strategy=section.text("strategy", defaults.strategy, among=STRATEGIES),
         trials=section.integer("trials", defaults.trials, at_least=1),

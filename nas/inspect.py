@@ -72,7 +72,9 @@ def find(run: Run, space: Space, text: str) -> Architecture:
         source = path.read_text(encoding="utf-8") if not text.lstrip().startswith("{") else text
         return space.architecture(Architecture.from_json(source))
     except OSError as error:
-        raise NotAnArchitecture(f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]") from error
+        raise NotAnArchitecture(
+            f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]"
+        ) from error
     except json.JSONDecodeError as error:
         raise NotAnArchitecture(f"{text[:80]}: not JSON: {error} [syntax]") from error
     except ValueError as error:

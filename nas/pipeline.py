@@ -15,7 +15,7 @@ from nas.stages import contract
 from nas.stages.contract import Row, Verifier
 from nas.stages.fit import fitted
 from nas.stages.profile import profiled
-from nas.stages.search import Plan, Predictions, distinct, pareto, search
+from nas.stages.search import Plan, Predictions, distinct, pareto, search, within
 from nas.stages.train import dataset_of, trained
 from nas.store import Store
 from nas.strategies import Result
@@ -65,7 +65,7 @@ class _Pipeline:
         aimed = {name: limit * (AIM if name == "latency_ms" else 1) for name, limit in budget.items()}
         with self._stage(5, "search", f"{self.asked.search.strategy}, {_words(budget)}") as progress:
             found = {plan.label: self._search(plan, predict, progress) for plan in self._plans(aimed)}
-            kept = contract.within(distinct(found["main"]), aimed)
+            kept = within(distinct(found["main"]), aimed)
             progress.outcome = f"{len(distinct(found['main']))} networks, {len(kept)} within the budget by prediction"
         with self._stage(6, "verify", "finalists as files, on the device") as progress:
             verifier = Verifier(self.asked, self.run_, evaluate, predict, progress, self.remeasure)
@@ -81,8 +81,8 @@ class _Pipeline:
         asked, seed = self.asked, self.seed
         dataset, batches = dataset_of(asked, seed)
         self.terminal.say(
-            f"{self.run_.name}: space {asked.space.name} of {asked.space.size:,} networks, {len(dataset.train)} training, "
-            f"{len(dataset.validation)} validation and {len(dataset.test)} test images"
+            f"{self.run_.name}: space {asked.space.name} of {asked.space.size:,} networks, "
+            f"{len(dataset.train)} training, {len(dataset.validation)} validation and {len(dataset.test)} test images"
         )
         with self._stage(2, "train", f"supernet, {asked.train.epochs} epochs") as progress:
             net, entry = trained(asked, seed, self.store, batches, progress)
@@ -92,7 +92,11 @@ class _Pipeline:
         with self._stage(4, "fit", "accuracy predictor") as progress:
             accuracy, accuracy_facts = fitted(asked, seed, self.store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
-        return evaluate, Predictions(accuracy, latency), {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        return (
+            evaluate,
+            Predictions(accuracy, latency),
+            {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts},
+        )
 
     def _note_artefacts(self, digests: Mapping[str, str]) -> None:
         last = self.run_.ledger.last("artefacts")
@@ -112,14 +116,19 @@ class _Pipeline:
         if share is not None:
             largest = latency.table.networks[self.asked.space.largest.to_json()].median_ms
             limits["latency_ms"] = share * largest
-            self.terminal.say(f"  budget: {100 * share:.0f} % of the largest float network's {largest:.4f} ms = {limits['latency_ms']:.4f} ms")
+            self.terminal.say(
+                f"  budget: {100 * share:.0f} % of the largest float network's {largest:.4f} ms "
+                f"= {limits['latency_ms']:.4f} ms"
+            )
         self.run_.ledger.append("budget", limits=limits)
         return limits
 
     def _plans(self, aimed: Mapping[str, float]) -> list[Plan]:
         asked = self.asked
         seed = seed_for(self.seed, "search")
-        main = Plan("main", asked.space, asked.search.strategy, asked.search.trials, asked.search.objectives, aimed, seed)
+        main = Plan(
+            "main", asked.space, asked.search.strategy, asked.search.trials, asked.search.objectives, aimed, seed
+        )
         plans = [main, replace(main, label="random", strategy="random")]
         floats = asked.space.restrict({"float"}) if _has_float(asked.space) else None
         if floats is not None:
@@ -135,12 +144,14 @@ class _Pipeline:
     ) -> list[dict[str, Any]]:  # fmt: skip
         space = self.asked.space
         named = {"largest float": space.largest, "largest 8-bit": space.extreme(max, "w8a8")}
-        made = [{"name": name, "row": row} for name, row in zip(named, verifier.verify(list(named.values())), strict=True)]
+        made = [
+            {"name": name, "row": row} for name, row in zip(named, verifier.verify(list(named.values())), strict=True)
+        ]
         if "float" in found:
             row = contract.best_float(verifier, distinct(found["float"]), chosen["quality"]["supernet"])
             if row is not None:
                 made.append({"name": "best float-only", "row": row})
-        best = verifier.best(contract.within(distinct(found["random"]), aimed), self.asked.search.finalists)
+        best = verifier.best(within(distinct(found["random"]), aimed), self.asked.search.finalists)
         rows = verifier.verify([r.architecture for r in best])
         row = contract.choose(rows, budget)
         if row is not None:
@@ -157,7 +168,12 @@ class _Pipeline:
 
         def point(r: Result) -> dict[str, Any]:
             quality = float(curve(np.array([r.values["quality"]]))[0])
-            return {"key": r.architecture.key, "quality": quality, "latency_ms": r.values["latency_ms"], "size_bytes": r.values["size_bytes"]}
+            return {
+                "key": r.architecture.key,
+                "quality": quality,
+                "latency_ms": r.values["latency_ms"],
+                "size_bytes": r.values["size_bytes"],
+            }
 
         return {
             "run": self.run_.name,
@@ -199,7 +215,9 @@ class _Timed:
 
 
 def _baseline(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "model")}
+    return {
+        name: row[name] for name in ("key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "model")
+    }
 
 
 def _has_float(space: Any) -> bool:

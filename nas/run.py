@@ -31,7 +31,9 @@ class Run:
         folder = files.new_folder(runs, asked.space.name)
         files.write_atomic(folder / EXPERIMENT, asked.text.encode())
         run = cls(folder)
-        run.ledger.append("start", source=str(asked.source), budget=dict(asked.search.budget), settings=asked.to_json(), **start)
+        run.ledger.append(
+            "start", source=str(asked.source), budget=dict(asked.search.budget), settings=asked.to_json(), **start
+        )
         return run
 
     @classmethod

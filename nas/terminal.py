@@ -14,8 +14,8 @@ _EVERY_S = 2.0
 class Terminal:
     """Lines to ``stream`` (standard error, so that ``--json`` has standard output to itself).
 
-    On a terminal progress is redrawn in place; elsewhere a plain line every two seconds at most. ``quiet`` keeps all but
-    problems to itself.
+    On a terminal progress is redrawn in place; elsewhere a plain line every two seconds at most. ``quiet`` keeps all
+    but problems to itself.
     """
 
     def __init__(self, quiet: bool = False, stream: IO[str] | None = None) -> None:

@@ -25,7 +25,7 @@ class Measured:
 
 
 def measured(models: Mapping[str, bytes], target: Target) -> dict[str, Measured]:
-    """Time whole exported networks by name, interleaved, each in three fresh sessions, in the machine's present state."""
+    """Time whole exported networks by name, interleaved, each in three fresh sessions, as the machine is now."""
     names = [name for _ in range(SESSIONS) for name in models]
     timings = measure([lambda name=name: backend.prepared(models[name], target.threads) for name in names], [])  # type: ignore[misc]
     result = {}

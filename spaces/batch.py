@@ -37,7 +37,9 @@ class Batch(Sequence[Architecture]):
         if isinstance(index, slice):
             return Batch(self.space, self.codes[index])
         row = self.codes[index]
-        return Architecture({c.name: c.values[code] for c, code in zip(self.space.choices, row.tolist(), strict=True) if code >= 0})
+        return Architecture(
+            {c.name: c.values[code] for c, code in zip(self.space.choices, row.tolist(), strict=True) if code >= 0}
+        )
 
     def __iter__(self) -> Iterator[Architecture]:
         return (self[i] for i in range(len(self)))

@@ -80,7 +80,9 @@ class Forest:
                 open_rows &= np.isin(codes[:, control[0]], control[1])
             rows = np.flatnonzero(open_rows)
             if len(rows):
-                codes[rows, i] = rng.integers(self.widths[i], size=len(rows)) if by_choice else self._draw(i, len(rows), rng)
+                codes[rows, i] = (
+                    rng.integers(self.widths[i], size=len(rows)) if by_choice else self._draw(i, len(rows), rng)
+                )
         return codes
 
     def prune(self, codes: Codes) -> Codes:

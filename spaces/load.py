@@ -30,7 +30,9 @@ def locate(source: str | Path) -> Path:
         return ZOO / f"{source}.yaml"
     guess = nearest(str(source), zoo())
     hint = f"did you mean '{guess}'?" if guess else f"the zoo has: {', '.join(zoo())}"
-    raise SpecError([Problem(str(source), 1, 1, f"no file and no zoo space of the name '{source}'", "missing-file", hint)])
+    raise SpecError(
+        [Problem(str(source), 1, 1, f"no file and no zoo space of the name '{source}'", "missing-file", hint)]
+    )
 
 
 def load(source: str | Path) -> Space:
@@ -50,7 +52,9 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     root.finish()
     name = root.text("name", default_name)
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
-        problems.add(root.mark("name"), f"name '{name}' must be lower-case letters, digits, '.', '_' or '-'", "wrong-name")
+        problems.add(
+            root.mark("name"), f"name '{name}' must be lower-case letters, digits, '.', '_' or '-'", "wrong-name"
+        )
     if root.require("model") is None:
         return None
     before = len(problems)
@@ -73,7 +77,12 @@ def _interface(model: Section, dataset: str, problems: Problems) -> tuple[tuple[
     node = model.child("input")
     shape = _shape(node, problems) if node is not None else known_shape
     if dataset not in SHAPES and (node is None or not model.has("classes")):
-        problems.add(model.mapping_mark, f"the shape of dataset '{dataset}' is not known", "missing-key", "write input: [c, h, w] and classes: n")
+        problems.add(
+            model.mapping_mark,
+            f"the shape of dataset '{dataset}' is not known",
+            "missing-key",
+            "write input: [c, h, w] and classes: n",
+        )
     return shape, classes
 
 

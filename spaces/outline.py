@@ -61,7 +61,7 @@ class Record:
 class Layer:
     """A resolved layer of one architecture. ``h``, ``w`` are those of its input; ``inputs`` name present layers.
 
-    ``runs8`` the kernel computes with integers; ``in8``, ``out8`` its (first) input and its output are stored in 8 bits.
+    ``runs8`` the kernel computes with integers; ``in8``, ``out8`` its (first) input, its output are stored in 8 bits.
     """
 
     path: str
@@ -176,7 +176,8 @@ def _exists(condition: Condition | None, n: int, read: Read) -> Bools:
         return np.ones(n, np.bool_)
     present, values, positions = read(condition.name)
     holds = np.array([any(same(v, wanted) for wanted in condition.values) for v in values])
-    return present & holds[positions]
+    kept: Bools = present & holds[positions]
+    return kept
 
 
 def resolve(outline: Outline, n: int, read: Read) -> tuple[Columns, ...]:
@@ -200,7 +201,11 @@ def resolve(outline: Outline, n: int, read: Read) -> tuple[Columns, ...]:
             "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
         })  # fmt: skip
         whole = r.kind == "pool"
-        out = [c_out, np.ones_like(h_in) if whole else -(-h_in // r.stride), np.ones_like(w_in) if whole else -(-w_in // r.stride)]
+        out = [
+            c_out,
+            np.ones_like(h_in) if whole else -(-h_in // r.stride),
+            np.ones_like(w_in) if whole else -(-w_in // r.stride),
+        ]
         shape[i + 1] = np.where(exists, np.stack(out), shape[rows[0]])
         source[i + 1] = np.where(exists, i, source[rows[0]])
     return _formats(drafts, n)

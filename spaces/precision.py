@@ -28,12 +28,12 @@ class QuantSpec:
     @property
     def lowest(self) -> int:
         """The smallest code."""
-        return 1 - 2 ** (self.bits - 1) if self.signed else 0
+        return 1 - (1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def highest(self) -> int:
         """The largest code."""
-        return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,7 @@ class Space:
         """
         values: dict[str, Value] = {}
         for choice in self.choices:
-            if choice.when is None or (
-                choice.when.name in values and values[choice.when.name] in choice.when.values
-            ):
+            if choice.when is None or (choice.when.name in values and values[choice.when.name] in choice.when.values):
                 uniform = choice.name in self.outline.precision_choices and precision in choice.values
                 values[choice.name] = precision if uniform else _picked(choice, pick)
         return self.architecture(values)
@@ -183,4 +181,5 @@ class Space:
 
 def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
     numbers = all(isinstance(v, int | float) for v in choice.values)
-    return choice.values[pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]]
+    position: int = pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]
+    return choice.values[position]

@@ -66,7 +66,9 @@ class Supernet(nn.Module):
             self.elastic = nn.ModuleDict(
                 {
                     _module_name(r.path): (
-                        ElasticConv(*largest[r.path], r.norm) if r.kind == "conv" else ElasticLinear(*largest[r.path][:2])
+                        ElasticConv(*largest[r.path], r.norm)
+                        if r.kind == "conv"
+                        else ElasticLinear(*largest[r.path][:2])
                     )
                     for r in self.outline.records
                     if r.kind in WEIGHTED

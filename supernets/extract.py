@@ -37,13 +37,14 @@ def _module(net: Supernet, layer: Layer, calibration: Calibration, grids: dict[s
 
 
 def _float(layer: Layer, weight: Tensor, bias: Tensor) -> nn.Module:
-    # skip_init: the parameters are set below, and drawing them would move torch's global random numbers.
-    if layer.kind == "linear":
-        module: nn.Conv2d | nn.Linear = nn.utils.skip_init(nn.Linear, layer.c_in, layer.c_out)  # type: ignore[assignment]
-    else:
-        module = nn.utils.skip_init(  # type: ignore[assignment]
-            nn.Conv2d, layer.c_in, layer.c_out, layer.kernel, stride=layer.stride, padding=layer.kernel // 2
-        )
+    with torch.device("meta"):  # the parameters are set below; drawing them would move torch's global random numbers
+        module: nn.Conv2d | nn.Linear
+        if layer.kind == "linear":
+            module = nn.Linear(layer.c_in, layer.c_out)
+        else:
+            pad = layer.kernel // 2
+            module = nn.Conv2d(layer.c_in, layer.c_out, layer.kernel, stride=layer.stride, padding=pad)
+    module.to_empty(device=weight.device)
     module.weight.copy_(weight)
     assert module.bias is not None
     module.bias.copy_(bias)

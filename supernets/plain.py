@@ -86,7 +86,11 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], modules: Mapping[str, nn.Module], grids: Mapping[str, Grid], input_shape: tuple[int, int, int]
+        self,
+        layers: Sequence[Layer],
+        modules: Mapping[str, nn.Module],
+        grids: Mapping[str, Grid],
+        input_shape: tuple[int, int, int],
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)

@@ -21,14 +21,16 @@ _MOST_BYTES = 1_000_000_000
 def load(root: Path | None) -> Dataset:
     """55,000 / 5,000 / 10,000 images of 28x28 pixels. Raises :class:`DataError` naming the file that is wrong."""
     if root is None:
-        raise DataError("dataset fashion_mnist needs data.root: a folder with train-images-idx3-ubyte[.gz] and its three companions")
+        raise DataError(
+            "dataset fashion_mnist needs data.root: a folder with train-images-idx3-ubyte[.gz] and its three companions"
+        )
     parts = {}
     for part in ("train", "t10k"):
-        images = _read(root, f"{part}-images-idx3-ubyte", 3)
-        labels = _read(root, f"{part}-labels-idx1-ubyte", 1)
-        if len(images) != len(labels):
-            raise DataError(f"{root}: {len(images)} {part} images but {len(labels)} labels")
-        parts[part] = (images[:, None].astype(np.float32), labels.astype(np.int64))
+        pixels = _read(root, f"{part}-images-idx3-ubyte", 3)
+        classes = _read(root, f"{part}-labels-idx1-ubyte", 1)
+        if len(pixels) != len(classes):
+            raise DataError(f"{root}: {len(pixels)} {part} images but {len(classes)} labels")
+        parts[part] = (pixels[:, None].astype(np.float32), classes.astype(np.int64))
     images, labels = parts["train"]
     if len(images) <= VALIDATION:
         raise DataError(f"{root}: {len(images)} training images leave none after {VALIDATION} for validation")
@@ -57,7 +59,9 @@ def _read(root: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
             except (OSError, EOFError) as error:
                 raise DataError(f"{path}: cannot be read: {error}") from error
             return _array(path, data, dimensions)
-    raise DataError(f"{root / name}: no such file, plain or .gz; expected the four IDX files of Fashion-MNIST in {root}")
+    raise DataError(
+        f"{root / name}: no such file, plain or .gz; expected the four IDX files of Fashion-MNIST in {root}"
+    )
 
 
 def _array(path: Path, data: bytes, dimensions: int) -> NDArray[np.uint8]:

@@ -1,2 +1,5 @@
 """placeholder until helper writes it"""
-def html(result): return "<html></html>"
+
+
+def html(result):
+    return "<html></html>"

@@ -16,7 +16,18 @@ def result_table(result: Mapping[str, Any]) -> str:
     rows = [_network("* " if f["key"] == result["chosen"] else "  ", f["key"], f) for f in result["finalists"]]
     rows += [_network("  ", b["name"], b) for b in result["baselines"]]
     title = f"{result['run']}: {result['metric']['name']} in {result['metric']['unit']}, latency in ms"
-    heads = ["network", "asked", "predicted", "measured", "upper bound", "predicted", "supernet", "exported", "KB", "kernels"]
+    heads = [
+        "network",
+        "asked",
+        "predicted",
+        "measured",
+        "upper bound",
+        "predicted",
+        "supernet",
+        "exported",
+        "KB",
+        "kernels",
+    ]
     asked = "-" if budget is None else f"{budget:.4f}"
     body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
     lines = [_table(title, heads, body), *_sentences(result)]
@@ -38,20 +49,29 @@ def _network(mark: str, name: str, row: Row) -> list[str]:
 def _sentences(result: Mapping[str, Any]) -> list[str]:
     latency, accuracy = result["latency_model"], result["accuracy_predictor"]
     lines = [
-        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} on {latency['networks']} networks it had not seen; "
-        f"accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out (ceiling {accuracy['split_half_tau']:.2f})"
+        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} "
+        f"on {latency['networks']} networks it had not seen; "
+        f"accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
+        f"(two halves of the validation images: {accuracy['split_half_tau']:.2f})"
     ]
     chosen = next((f for f in result["finalists"] if f["key"] == result["chosen"]), None)
     if chosen is None:
-        fastest = min(result["finalists"], key=lambda f: f["latency_ms"]["measured_upper"] or f["latency_ms"]["predicted"])
+        fastest = min(
+            result["finalists"], key=lambda f: f["latency_ms"]["measured_upper"] or f["latency_ms"]["predicted"]
+        )
         upper = fastest["latency_ms"]["measured_upper"] or fastest["latency_ms"]["predicted"]
-        return [*lines, f"NO network keeps the budget {result['budget']}; the fastest is {fastest['key']}: at most {upper:.4f} ms"]
+        return [
+            *lines,
+            f"NO network keeps the budget {result['budget']}; the fastest is {fastest['key']}: at most {upper:.4f} ms",
+        ]
     mine = chosen["latency_ms"]["measured"]
     for baseline in result["baselines"]:
         theirs = baseline["latency_ms"]["measured"]
         if mine and theirs:
             points = chosen["quality"]["exported"] - baseline["quality"]["exported"]
-            lines.append(f"chosen against {baseline['name']}: {100 * mine / theirs:.0f} % of its latency, {points:+.2f} points")
+            lines.append(
+                f"chosen against {baseline['name']}: {100 * mine / theirs:.0f} % of its latency, {points:+.2f} points"
+            )
     return lines
 
 
@@ -61,7 +81,8 @@ def runs_table(found: Sequence[Row], runs: Path) -> str:
         return f"no runs in {runs}"
     heads = ["run", "state", "seed", "budget", "chosen", "accuracy %", "at most ms"]
     body = [
-        [r["run"], r["state"], str(r["seed"]), ", ".join(f"{k} {v:.4g}" for k, v in r["budget"].items()), r["chosen"] or "-",
+        [r["run"], r["state"], str(r["seed"]), ", ".join(f"{k} {v:.4g}" for k, v in r["budget"].items()),
+         r["chosen"] or "-",
          _percent(r["accuracy"]), _ms(r["latency_ms"])]
         for r in found
     ]  # fmt: skip
@@ -82,7 +103,7 @@ def evaluation_table(found: Row) -> str:
 
 
 def _computes(op: str) -> bool:
-    return op in {"Conv", "FusedConv", "Gemm", "FusedGemm"} or op.startswith("Q") and op != "QuantizeLinear"
+    return op in {"Conv", "FusedConv", "Gemm", "FusedGemm"} or (op.startswith("Q") and op != "QuantizeLinear")
 
 
 def _ms(value: float | None) -> str:

@@ -92,7 +92,9 @@ class Verifier:
     def _model(self, key: str) -> bytes:
         data = (self.run.folder / "exports" / key / MODEL).read_bytes()
         if files.sha256(data) != self._exported[key]["sha256"]:
-            raise ValueError(f"{self.run.folder / 'exports' / key / MODEL}: not the file that was exported (SHA-256 differs)")
+            raise ValueError(
+                f"{self.run.folder / 'exports' / key / MODEL}: not the file that was exported (SHA-256 differs)"
+            )
         return data
 
     def _row(self, architecture: Architecture) -> Row:
@@ -118,15 +120,19 @@ class Verifier:
         }
 
 
+def latency_ms(row: Row) -> float:
+    """The latency that a row is judged by: its measured upper bound, or what is predicted if nothing was measured."""
+    return float(row["latency_ms"]["measured_upper"] or row["latency_ms"]["predicted"])
+
+
 def holds(row: Row, budget: Mapping[str, float]) -> bool:
-    """Whether a row keeps the budget: latency by its measured upper bound (predicted, if nothing was measured)."""
-    latency = row["latency_ms"]["measured_upper"] or row["latency_ms"]["predicted"]
-    values = {"latency_ms": latency, "size_bytes": row["size_bytes"]}
+    """Whether a row keeps the budget: latency by :func:`latency_ms`."""
+    values = {"latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
     return all(values[name] <= limit for name, limit in budget.items())
 
 
 def finalists(verifier: Verifier, results: Sequence[Result], budget: Mapping[str, float], count: int) -> list[Row]:
-    """Verified rows of the best candidates; goes on with faster ones, up to three rounds, while none keeps the budget."""
+    """Verified rows of the best candidates; while none keeps the budget, of faster ones, in up to three rounds."""
     limits = dict(budget)
     tried: dict[str, Row] = {}
     for _ in range(ROUNDS):
@@ -157,10 +163,16 @@ def order(row: Row) -> tuple[float, float, str]:
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:
-    """The fastest float-only network, as measured, whose validation accuracy is at most half a point below ``accuracy``."""
+    """The fastest float-only network, as measured, with at most half a point of validation accuracy below ``accuracy``.
+
+    The most accurate one if none is that good.
+    """
     curve = verifier.predict.accuracy.accuracy
     near = [r for r in pareto(results) if curve(_array([r.values["quality"]]))[0] >= accuracy - 2 * FLOAT_SLACK]
-    good = [r for r in near[:CHECKED] if verifier.quality(r.architecture).accuracy >= accuracy - FLOAT_SLACK]
+    near = near[:CHECKED] or pareto(results)[-1:]
+    good = [r for r in near if verifier.quality(r.architecture).accuracy >= accuracy - FLOAT_SLACK]
+    if not good:  # none comes that near: the most accurate one then, whose accuracy the table shows
+        good = [max(near, key=lambda r: verifier.quality(r.architecture).order)]
     rows = verifier.verify([r.architecture for r in good[:4]])
     return min(rows, key=lambda row: row["latency_ms"]["measured"] or row["latency_ms"]["predicted"], default=None)
 

@@ -34,7 +34,9 @@ def subnets(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Arch
     space, count = asked.space, asked.search.evaluations
     held = list(dict.fromkeys(space.sample_many(2 * HELD_OUT, generator(seed, "fit.held out"))))[:HELD_OUT]
     names = sorted(space.outline.precision_choices)
-    shared = [v for v in ("w8a8", "float") if all(v in c.values for c in space.choices if c.name in names)] if names else []
+    shared = (
+        [v for v in ("w8a8", "float") if all(v in c.values for c in space.choices if c.name in names)] if names else []
+    )
     learned: list[Architecture] = []
     for i in range(5 * count):
         rng = generator(seed, "fit.learned", i)

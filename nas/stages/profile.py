@@ -27,7 +27,9 @@ def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> li
     return [a for a in dict.fromkeys(drawn) if a not in set(fitted)][:HELD_OUT]
 
 
-def profiled(asked: Experiment, seed: int, store: Store, table_file: Path | None, progress: Progress) -> tuple[LatencyModel, dict[str, Any], Entry | None]:
+def profiled(
+    asked: Experiment, seed: int, store: Store, table_file: Path | None, progress: Progress
+) -> tuple[LatencyModel, dict[str, Any], Entry | None]:
     """(the model, its error on networks it has not seen, the table's entry in the store if it was measured here).
 
     Raises ``TableError`` if ``table_file`` is given and does not hold what is needed.
@@ -44,7 +46,11 @@ def profiled(asked: Experiment, seed: int, store: Store, table_file: Path | None
         with entry.lock():
             if not entry.complete:
                 table = profile(
-                    space, target, [*fitted, *judged], _Partial(entry), lambda done, total: progress("model", done, total)
+                    space,
+                    target,
+                    [*fitted, *judged],
+                    _Partial(entry),
+                    lambda done, total: progress("model", done, total),
                 )
                 entry.write(TABLE, files.canonical_json(table.to_json()))
                 entry.finish(rows=len(table.rows), networks=len(table.networks))
@@ -70,7 +76,9 @@ def read_table(path: Path) -> Table:
 def _fitted(asked: Experiment, table: Table, networks: Sequence[Architecture]) -> LatencyModel:
     missing = [a.key for a in networks if a.to_json() not in table.networks]
     if missing:
-        raise TableError(f"the latency table has not measured {len(missing)} of the {len(networks)} networks of this space and seed")
+        raise TableError(
+            f"the latency table has not measured {len(missing)} of the {len(networks)} networks of this space and seed"
+        )
     target = asked.device.target()
     return fit(asked.space, table, target.menu, target.batch, networks)
 

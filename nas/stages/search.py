@@ -84,8 +84,8 @@ def _replayed(plan: Plan, full: Space, made: Strategy, ledger: Ledger) -> list[R
         asked = made.ask(len(told))
         if [a.key for a in asked] != [r.architecture.key for r in told]:
             raise ReplayError(
-                f"search '{plan.label}': the replay of trial {told[0].trial} proposes other architectures than the ledger "
-                "holds; was the run made with other versions of the packages?"
+                f"search '{plan.label}': the replay of trial {told[0].trial} proposes other architectures than the "
+                "ledger holds; was the run made with other versions of the packages?"
             )
         made.tell(told)
         results += told

@@ -34,7 +34,13 @@ def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
     """Where the trained weights of this experiment and seed belong."""
     settings = asked.to_json()
     data = {**settings["data"], "root": None if asked.root is None else str(asked.root.resolve())}
-    inputs = {"space": settings["space"], "data": data, "train": settings["train"], "seed": seed, "torch": torch.__version__}
+    inputs = {
+        "space": settings["space"],
+        "data": data,
+        "train": settings["train"],
+        "seed": seed,
+        "torch": torch.__version__,
+    }
     return store.entry("train", inputs)
 
 
@@ -62,7 +68,9 @@ def trained(
             entry.write(WEIGHTS, save(net.state_dict()))
             entry.write_json("losses.json", losses)
             entry.finish(epochs=len(losses), loss=losses[-1])
-            progress.outcome = f"{len(losses)} epochs, loss {losses[-1]:.3f}" + (f", resumed after {resumed}" if resumed else "")
+            progress.outcome = f"{len(losses)} epochs, loss {losses[-1]:.3f}" + (
+                f", resumed after {resumed}" if resumed else ""
+            )
         else:
             progress.outcome = f"taken from the store ({entry.digest})"
     net.load_state_dict(load(entry.read(WEIGHTS)))

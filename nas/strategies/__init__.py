@@ -18,9 +18,7 @@ STRATEGIES: dict[str, Make] = {
 }
 
 
-def strategy(
-    name: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int
-) -> Strategy:
+def strategy(name: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int) -> Strategy:
     """A fresh strategy. ``budget``: upper limits by objective. Raises ``KeyError`` for an unknown name."""
     return STRATEGIES[name](space, objectives, budget, seed)
 

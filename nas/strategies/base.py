@@ -32,8 +32,8 @@ class Result:
 class Strategy(Protocol):
     """Proposes architectures and learns from their values.
 
-    ``ask`` never blocks and never evaluates. ``tell`` takes results in any order, failures included, and is idempotent by
-    trial. A strategy has no other state than its arguments and the events it has seen: replaying them rebuilds it.
+    ``ask`` never blocks and never evaluates. ``tell`` takes results in any order, failures included, and is idempotent
+    by trial. A strategy has no other state than its arguments and the events it has seen: replaying them rebuilds it.
     """
 
     def ask(self, count: int) -> list[Architecture]:

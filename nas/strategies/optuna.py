@@ -27,9 +27,8 @@ class OptunaStrategy:
         self._space = space
         self._objectives = list(objectives)
         self._budget = dict(budget)
-        senses = {"max": "maximize", "min": "minimize"}
         self._study = optuna.create_study(
-            directions=[senses[OBJECTIVES[name].sense] for name in objectives],
+            directions=["maximize" if OBJECTIVES[name].sense == "max" else "minimize" for name in objectives],
             sampler=_SAMPLERS[sampler](optuna.samplers, seed_for(seed, f"search.optuna.{sampler}") % 2**32),
         )
         self._trials: list[Any] = []

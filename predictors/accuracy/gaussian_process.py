@@ -55,7 +55,9 @@ def features(space: Space, networks: Batch | list[Architecture]) -> Floats:
     return np.concatenate([space.encode(batch).astype(np.float64), *columns], axis=1)
 
 
-def fit(space: Space, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats) -> AccuracyPredictor:
+def fit(
+    space: Space, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats
+) -> AccuracyPredictor:
     """Fit to evaluated subnets: mean log-likelihood in nats (n,) and accuracy in percent (n,). Deterministic."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor

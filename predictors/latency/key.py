@@ -17,7 +17,7 @@ from spaces.outline import Columns
 
 @dataclass(frozen=True, order=True)
 class LayerKey:
-    """One kernel with its shapes and formats. ``weight``: ``f32``, ``w8c``; ``source``, ``target``: ``f32`` or ``u8``."""
+    """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``."""
 
     op: str
     kernel: int
@@ -63,8 +63,8 @@ class Work:
     """What a batch of n networks has to do.
 
     ``kernels`` and ``boundaries``: each distinct key with the rows (networks) where it occurs, a row as often as it
-    does. Per network: ``layers`` (n,) how many layers, ``links`` (n,) how many float values pass from float layer to float
-    layer, in their kernels' own layout.
+    does. Per network: ``layers`` (n,) how many layers, ``links`` (n,) how many float values pass from float layer
+    to float layer, in their kernels' own layout.
     """
 
     kernels: list[tuple[LayerKey, Rows]]

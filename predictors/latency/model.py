@@ -23,7 +23,16 @@ from spaces.outline import WEIGHTED
 
 Floats = NDArray[np.float64]
 
-FEATURES = ("float kernels", "integer kernels", "other layers", "conversions", "float links", "layers", "conversions counted", "call")
+FEATURES = (
+    "float kernels",
+    "integer kernels",
+    "other layers",
+    "conversions",
+    "float links",
+    "layers",
+    "conversions counted",
+    "call",
+)
 _LOWER = np.array([0.5, 0.5, 0.2, 0.2, -np.inf, 0.0, 0.0, 0.0])
 _UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf])
 # A weak pull to plain additivity, so that few networks still give sane factors.
@@ -45,7 +54,7 @@ def weight_names(menu: dict[str, str]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``; ``error`` relative deviation."""
+    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``, ``error`` their relative one."""
 
     space: Space
     table: Table
@@ -83,7 +92,9 @@ def features(
     return sums
 
 
-def fit(space: Space, table: Table, menu: dict[str, str], batch_size: int, networks: Sequence[Architecture]) -> LatencyModel:
+def fit(
+    space: Space, table: Table, menu: dict[str, str], batch_size: int, networks: Sequence[Architecture]
+) -> LatencyModel:
     """Fit the factors to networks whose times the table holds; the relative error is that of leaving each out in turn.
 
     Raises ``KeyError`` for a network that the table has not measured.

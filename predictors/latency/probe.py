@@ -30,7 +30,7 @@ _RETRIES = 2
 
 @dataclass(frozen=True)
 class Timing:
-    """One call. ``median_ms`` and ``p20_ms`` over blocks, ``spread`` their coefficient of variation, ``rounds`` blocks."""
+    """One call: ``median_ms`` and ``p20_ms`` over ``rounds`` blocks, ``spread`` their coefficient of variation."""
 
     median_ms: float
     p20_ms: float
@@ -104,7 +104,9 @@ def _batch(calls: Sequence[Call], repeats: Sequence[int], anchors: int) -> tuple
             blocks[i] += extra
     restless = [i for i, b in enumerate(blocks) if _timing(b).spread > _MOST_SPREAD]
     if restless:  # once more, for these alone
-        for i, again in zip(restless, _rounds([calls[i] for i in restless], [repeats[i] for i in restless], _ROUNDS), strict=True):
+        for i, again in zip(
+            restless, _rounds([calls[i] for i in restless], [repeats[i] for i in restless], _ROUNDS), strict=True
+        ):
             blocks[i] = min(blocks[i], again, key=lambda b: _timing(b).spread)
     timings = [_timing(b) for b in blocks]
     kept = timings[: len(timings) - anchors]
@@ -140,4 +142,6 @@ def _timing(blocks: Sequence[float]) -> Timing:
     values = np.array(blocks)
     low, high = np.quantile(values, [0.1, 0.9])
     kept = values[(values >= low) & (values <= high)]  # the spread of what the median stands for, without outliers
-    return Timing(float(np.median(values)), float(np.quantile(values, 0.2)), float(kept.std() / kept.mean()), len(values))
+    return Timing(
+        float(np.median(values)), float(np.quantile(values, 0.2)), float(kept.std() / kept.mean()), len(values)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
 from predictors.latency.key import BoundaryKey, Key, LayerKey
@@ -97,7 +98,7 @@ def _boundary_model(key: BoundaryKey, batch: int) -> bytes:
     return writer.model(writer.read("a"), nchw)
 
 
-def _input(name: str, nchw: tuple[int, int, int, int], integer: bool) -> object:
+def _input(name: str, nchw: tuple[int, int, int, int], integer: bool) -> onnx.ValueInfoProto:
     b, c, h, w = nchw
     if integer:
         return helper.make_tensor_value_info(f"{name}:nhwc", TensorProto.UINT8, (b, h, w, c))

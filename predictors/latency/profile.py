@@ -68,7 +68,7 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
 
 
 def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:
-    """The largest float network, ``mixed`` architectures drawn uniformly, and ``uniform`` each all in 8 bits and in float.
+    """The largest float network, ``mixed`` drawn uniformly, ``uniform`` each with all layers in 8 bits and in float.
 
     The last matter because a search ends among them, and a plain draw hardly ever hits them.
     """

@@ -21,7 +21,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """``rows``: key as text -> its own time, that of a call taken off. ``networks``: architecture as JSON -> time of the
+    """``rows``: key as text -> its own time, that of a call taken off. ``networks``: architecture as JSON -> time of a
     whole call. All in milliseconds. ``call_ms``: time of an empty call. ``device``: fingerprint and run-time options.
     """
 
@@ -65,7 +65,10 @@ class Table:
 
 def _timing(row: Mapping[str, Any], where: str, zero: bool = False) -> Timing:
     return Timing(
-        _time(row["median_ms"], where, zero), _time(row["p20_ms"], where, zero), float(row["spread"]), int(row["rounds"])
+        _time(row["median_ms"], where, zero),
+        _time(row["p20_ms"], where, zero),
+        float(row["spread"]),
+        int(row["rounds"]),
     )
 
 

@@ -1,9 +1,9 @@
 """``family: convnet``: stages of conv - batch norm - ReLU blocks, optional residuals, a global pool and a classifier.
 
 Choices: depth and width per stage, kernel per stage or block, and a precision per layer. A block is
-``relu(bn(conv(x)))``, with ``residual: true`` ``relu(bn(conv(x)) + x)`` wherever the block keeps its input's shape: every
-block of a stage but the first. A stage's first block carries the stride. The tensors that an add joins are the output
-of one stage, so they share the stage's width choice.
+``relu(bn(conv(x)))``, with ``residual: true`` ``relu(bn(conv(x)) + x)`` wherever the block keeps its input's shape:
+every block of a stage but the first. A stage's first block carries the stride. The tensors that an add joins are the
+output of one stage, so they share the stage's width choice.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def read_precision(node: Node, problems: Problems) -> Value | None:
         return None
     if not precision.legal(name, "conv"):
         menu = ", ".join(sorted(precision.LEGAL["conv"]))
-        problems.add(node.mark, f"precision {name} is not legal for a conv layer", "illegal-precision", f"legal: {menu}")
+        problems.add(
+            node.mark, f"precision {name} is not legal for a conv layer", "illegal-precision", f"legal: {menu}"
+        )
         return None
     return name
 
@@ -104,7 +106,13 @@ class _Builder:
             self._conv(f"{path}.{block}", width, kernel, stage.stride if block == 0 else 1, when, joined)
 
     def _conv(
-        self, path: str, width: Value | Chosen, kernel: Value | Chosen, stride: int, when: Condition | None, joined: bool
+        self,
+        path: str,
+        width: Value | Chosen,
+        kernel: Value | Chosen,
+        stride: int,
+        when: Condition | None,
+        joined: bool,
     ) -> None:
         before = self.last
         conv = Record(
@@ -123,9 +131,7 @@ class _Builder:
         self.last = conv.path
         if joined:
             # The skip stands second: an absent add is read through its first input, and so is the absent conv's.
-            self.records.append(
-                Record(f"{path}.add", "add", (conv.path, before), activation="relu", exists_when=when)
-            )
+            self.records.append(Record(f"{path}.add", "add", (conv.path, before), activation="relu", exists_when=when))
             self.last = f"{path}.add"
 
     def _precision(self, path: str, when: Condition | None) -> str | Chosen:

@@ -85,11 +85,15 @@ def _steps(node: Node | None, key: str, problems: Problems) -> tuple[Node, ...]:
     numbers = [i.value for i in items if isinstance(i, Scalar) and type(i.value) is int]
     if node is None or len(numbers) != len(items) or len(numbers) not in (2, 3):
         if node is not None:
-            problems.add(node.mark, f"range of {key} must be [from, to] or [from, to, step], whole numbers", "wrong-type")
+            problems.add(
+                node.mark, f"range of {key} must be [from, to] or [from, to, step], whole numbers", "wrong-type"
+            )
         return ()
     low, high, step = (*numbers, 1)[:3]
     if step < 1 or high < low or (high - low) // step > 10_000:
-        problems.add(node.mark, f"range of {key} must ascend, with a step of at least 1 and at most 10000 values", "out-of-range")
+        problems.add(
+            node.mark, f"range of {key} must ascend, with a step of at least 1 and at most 10000 values", "out-of-range"
+        )
         return ()
     return tuple(Scalar(v, str(v), node.mark) for v in range(low, high + 1, step))
 

@@ -12,7 +12,9 @@ def conv_slice(weight: Tensor, c_out: int, c_in: int, kernel: int) -> Tensor:
     """
     full_out, full_in, full_kernel = weight.shape[0], weight.shape[1], weight.shape[2]
     if c_out > full_out or c_in > full_in or kernel > full_kernel or (full_kernel - kernel) % 2:
-        raise ValueError(f"no slice {c_out}x{c_in} kernel {kernel} in a weight {full_out}x{full_in} kernel {full_kernel}")
+        raise ValueError(
+            f"no slice {c_out}x{c_in} kernel {kernel} in a weight {full_out}x{full_in} kernel {full_kernel}"
+        )
     start = (full_kernel - kernel) // 2
     return weight[:c_out, :c_in, start : start + kernel, start : start + kernel]
 

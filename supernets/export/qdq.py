@@ -3,8 +3,8 @@
 The forms, each found by measurement (what else was tried runs in float, silently):
 
 - a tensor stored in 8 bits is uint8 with one scale and zero-point; every reader has a DequantizeLinear of its own;
-- weights are int8 initialisers with a scale per output channel; 4-bit ones INT4 initialisers behind a Cast to int8, which
-  is folded at load, so they are small in the file and run on the 8-bit kernel;
+- weights are int8 initialisers with a scale per output channel; 4-bit ones INT4 initialisers behind a Cast to int8,
+  which is folded at load, so they are small in the file and run on the 8-bit kernel;
 - biases are int32 with scale = input scale x weight scale;
 - a ReLU stands before a QuantizeLinear whose zero-point is the bottom of the range.
 """
@@ -52,8 +52,8 @@ class GraphWriter:
     def grid(self, tensor: str, scale: float, zero_point: int) -> None:
         """Declare that ``tensor`` is stored in 8 bits with this scale and zero-point."""
         self._grids[tensor] = (
-            self.constant(f"{tensor}:scale", np.float32(scale).reshape(())),
-            self.constant(f"{tensor}:zero_point", np.uint8(zero_point).reshape(())),
+            self.constant(f"{tensor}:scale", np.array(scale, np.float32)),
+            self.constant(f"{tensor}:zero_point", np.array(zero_point, np.uint8)),
         )
 
     def store(self, tensor: str) -> None:
@@ -90,7 +90,10 @@ class GraphWriter:
             stored = self.node("Cast", [f"{path}.weight"], f"{path}.weight:int8", to=TensorProto.INT8)
         zero = self.constant(f"{path}.weight:zero_point", np.zeros(len(scale), np.int8))
         return self.node(
-            "DequantizeLinear", [stored, self.constant(f"{path}.weight:scale", scale), zero], f"{path}.weight:read", axis=0
+            "DequantizeLinear",
+            [stored, self.constant(f"{path}.weight:scale", scale), zero],
+            f"{path}.weight:read",
+            axis=0,
         )
 
     def bias(self, path: str, steps: NDArray[np.int32], scale: Floats) -> str:

@@ -19,11 +19,8 @@ def weight_scale(weight: Tensor, spec: QuantSpec) -> Tensor:
     every width.
     """
     magnitude = weight.detach().abs().flatten(1)
-    if spec.bits > 4:
-        scale = magnitude.amax(dim=1) / spec.highest
-    else:
-        scale = 2.0 * magnitude.mean(dim=1) / spec.highest**0.5
-    return scale.clamp_min(_SMALLEST_SCALE)
+    absmax, start = magnitude.amax(dim=1) / spec.highest, 2.0 * magnitude.mean(dim=1) / spec.highest**0.5
+    return (absmax if spec.bits > 4 else start).clamp_min(_SMALLEST_SCALE)
 
 
 def activation_grid(low: Tensor, high: Tensor, spec: QuantSpec) -> tuple[Tensor, Tensor]:

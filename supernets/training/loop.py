@@ -92,7 +92,9 @@ def _epoch(
         if not math.isfinite(loss):
             skipped += 1
             if skipped >= _SKIPS_IN_A_ROW:
-                raise TrainingDiverged(f"epoch {epoch}: the loss was not finite {skipped} times in a row; lower the learning rate")
+                raise TrainingDiverged(
+                    f"epoch {epoch}: the loss was not finite {skipped} times in a row; lower the learning rate"
+                )
             continue
         skipped = 0
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
