@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas import files, report
+from nas import files
 from nas.evaluate import METRIC, Evaluator
+from nas.report import card, html
 from nas.run import REPORT, RESULT, Run
 from nas.stages import contract
 from nas.stages.contract import Row, Verifier
@@ -24,7 +25,7 @@ from predictors.latency import LatencyModel
 from spaces.randomness import seed_for
 from supernets import threads
 
-STORE = "store"
+STORE, CARD = "store", "card.md"
 # Predictions err by a few percent and the contract's bound lies above the median: aiming a little below the budget
 # wastes fewer finalists. What is measured decides in any case.
 AIM = 0.96
@@ -40,9 +41,12 @@ def execute(run: Run, runs: Path, terminal: Terminal) -> dict[str, Any]:
     if done is not None and run.ledger.last("done"):
         return done
     with run.lock(), threads(1):
+        terminal.log = run.log
         result = _Pipeline(run, Store(runs / STORE), terminal).run()
+    for row in result["finalists"]:
+        files.write_atomic((run.folder / row["model"]).with_name(CARD), card(row, result).encode())
     files.write_json(run.folder / RESULT, result, indent=2)
-    files.write_atomic(run.folder / REPORT, report.html(result).encode())
+    files.write_atomic(run.folder / REPORT, html(result).encode())
     run.ledger.append("done", chosen=result["chosen"], budget_met=result["budget_met"])
     return result
 

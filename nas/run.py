@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from nas import experiment, files
 from nas.experiment import Experiment
 from nas.ledger import Ledger
 
-LEDGER, RESULT, REPORT, EXPERIMENT = "ledger.jsonl", "result.json", "report.html", "experiment.yaml"
+LEDGER, RESULT, REPORT = "ledger.jsonl", "result.json", "report.html"
+EXPERIMENT, LOG = "experiment.yaml", "log.jsonl"
 
 
 class NoSuchRun(ValueError):
@@ -65,6 +67,11 @@ class Run:
         """``result.json``, or ``None`` while the run is not done."""
         path = self.folder / RESULT
         return files.read_json(path) if path.exists() else None
+
+    def log(self, text: str) -> None:
+        """Add a line to ``log.jsonl``, with the time of day: for people, nothing reads it."""
+        stamp = datetime.now(UTC).isoformat(timespec="seconds")
+        files.append_line(self.folder / LOG, files.canonical_json({"time": stamp, "text": text}))
 
     def lock(self) -> files.Lock:
         """One process at a time works on a run."""

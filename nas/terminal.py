@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -21,17 +21,22 @@ class Terminal:
     def __init__(self, quiet: bool = False, stream: IO[str] | None = None) -> None:
         self.quiet = quiet
         self.stream = stream or sys.stderr
+        self.log: Callable[[str], None] | None = None  # every line that is not progress goes here too
         self._live = not quiet and self.stream.isatty()
         self._open_line = False
 
     def say(self, text: str = "") -> None:
         """One line."""
+        if self.log:
+            self.log(text)
         if not self.quiet:
             self._end_line()
             print(text, file=self.stream, flush=True)
 
     def warn(self, text: str) -> None:
         """One line, also when quiet."""
+        if self.log:
+            self.log(f"warning: {text}")
         self._end_line()
         print(f"warning: {text}", file=self.stream, flush=True)
 

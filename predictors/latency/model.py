@@ -54,7 +54,7 @@ def weight_names(menu: dict[str, str]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``, ``error`` their relative one."""
+    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``; ``error`` is relative."""
 
     space: Space
     table: Table
