@@ -13,11 +13,11 @@ from nas.evaluate import METRIC, Evaluator
 from nas.report import card, html
 from nas.run import REPORT, RESULT, Run
 from nas.stages import contract
-from nas.stages.contract import Row, Verifier
 from nas.stages.fit import fitted
 from nas.stages.profile import profiled
 from nas.stages.search import Plan, Predictions, distinct, pareto, search, within
 from nas.stages.train import dataset_of, trained
+from nas.stages.verifier import Row, Verifier
 from nas.store import Store
 from nas.strategies import Result
 from nas.terminal import Terminal
@@ -76,7 +76,10 @@ class _Pipeline:
             rows = contract.finalists(verifier, distinct(found["main"]), budget, self.asked.search.finalists)
             chosen = contract.choose(rows, budget)
             baselines = self._baselines(verifier, found, budget, aimed, chosen or rows[0])
-            for row in {id(r): r for r in [*rows, *(b["row"] for b in baselines)]}.values():
+            table = list({id(row): row for row in [*rows, *(b["row"] for b in baselines)]}.values())
+            verifier.confirm(table)
+            chosen = contract.choose(rows, budget)
+            for row in table:
                 verifier.test(row)
             progress.outcome = f"{len(rows)} finalists, {sum(contract.holds(r, budget) for r in rows)} keep the budget"
         return self._result(budget, rows, chosen, baselines, distinct(found["main"]), predict, facts)

@@ -19,7 +19,7 @@ Codes = NDArray[np.int16]
 class Batch(Sequence[Architecture]):
     """``codes`` is (n, choices) int16: position of the value of each choice, -1 where the choice is absent.
 
-    A sequence of :class:`Architecture`, made on demand. Slices and index arrays give a Batch.
+    A sequence of :class:`Architecture`, made on demand. A slice gives a Batch, and so does :meth:`take`.
     """
 
     def __init__(self, space: Space, codes: Codes) -> None:

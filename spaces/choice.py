@@ -20,6 +20,10 @@ class Condition:
     name: str
     values: tuple[Value, ...]
 
+    def __str__(self) -> str:
+        """Like ``stages.0.depth in [2, 3]``."""
+        return f"{self.name} in {list(self.values)}"
+
 
 @dataclass(frozen=True)
 class Choice:

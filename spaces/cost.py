@@ -25,6 +25,8 @@ def cost(table: Sequence[Columns]) -> dict[str, NDArray[np.int64]]:
     n = len(table[0].exists) if table else 0
     names = ("parameters", "macs", "bit_operations", "size_bytes", "peak_activation_bytes")
     total = {name: np.zeros(n, np.int64) for name in names}
+    of_input = np.any([c.exists & c.in8 & (c.inputs[:, 0] < 0) for c in table], axis=0)
+    stored8 = np.stack([*[c.out8 for c in table], of_input])  # the last row, -1, is the network's input
     for c in table:
         one = c.record.kind == "pool"
         out_h = np.ones_like(c.h) if one else -(-c.h // c.record.stride)
@@ -39,7 +41,7 @@ def cost(table: Sequence[Columns]) -> dict[str, NDArray[np.int64]]:
             total["macs"] += macs
             total["bit_operations"] += macs * weight_bits * np.where(quantized, c.input_bits, _FLOAT_BITS)
             total["size_bytes"] += -(-weights * weight_bits // 8) + biases * np.where(quantized, 8, 4)
-        inputs = c.c_in * c.h * c.w * np.where(c.in8, 1, 4) * len(c.record.inputs)
+        inputs = c.c_in * c.h * c.w * np.where(stored8[c.inputs.T, np.arange(n)], 1, 4).sum(axis=0)
         outputs = c.c_out * out_h * out_w * np.where(c.out8, 1, 4)
         peak = np.where(c.exists, inputs + outputs, 0)
         total["peak_activation_bytes"] = np.maximum(total["peak_activation_bytes"], peak)

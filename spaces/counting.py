@@ -8,7 +8,8 @@ of those choices, and everything else (size, index, uniform sampling) follows fr
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import prod
 
@@ -33,12 +34,22 @@ class Forest:
             if control is not None:
                 for code in control[1]:
                     self.children[control[0]][code].append(i)
-        self.counts: list[list[int]] = [[] for _ in choices]
-        self.totals = [0] * len(choices)
-        for i in reversed(range(len(choices))):  # a controlling choice stands before what it controls
-            self.counts[i] = [prod(self.totals[j] for j in below) for below in self.children[i]]
+        self._count({})
+
+    def _count(self, fixed: Mapping[int, int]) -> None:
+        self.counts: list[list[int]] = [[] for _ in self.widths]
+        self.totals = [0] * len(self.widths)
+        for i in reversed(range(len(self.widths))):  # a controlling choice stands before what it controls
+            here = [prod(self.totals[j] for j in below) for below in self.children[i]]
+            self.counts[i] = [n if fixed.get(i, code) == code else 0 for code, n in enumerate(here)]
             self.totals[i] = sum(self.counts[i])
         self.starts = [[0, *accumulate(counts)] for counts in self.counts]
+
+    def given(self, fixed: Mapping[int, int]) -> Forest:
+        """The architectures that have these codes (choice -> code) wherever the choice is present."""
+        other = copy.copy(self)
+        other._count(fixed)
+        return other
 
     @property
     def size(self) -> int:
@@ -69,27 +80,16 @@ class Forest:
         place(self.roots, index)
         return codes
 
-    def fill(self, codes: Codes, rng: np.random.Generator, by_choice: bool = False) -> Codes:
-        """Draw every present choice that is still -1; others stay. Changes ``codes``.
-
-        Uniform over architectures, or with ``by_choice`` every choice uniform over its own values.
-        """
+    def draw(self, n: int, rng: np.random.Generator, by_choice: bool = False) -> Codes:
+        """(n, choices) codes, uniform over architectures, or with ``by_choice`` every choice over its own values."""
+        codes = np.full((n, len(self.widths)), -1, np.int16)
         for i, control in enumerate(self.controls):
-            open_rows = codes[:, i] < 0
-            if control is not None:
-                open_rows &= np.isin(codes[:, control[0]], control[1])
-            rows = np.flatnonzero(open_rows)
+            present = np.ones(n, np.bool_) if control is None else np.isin(codes[:, control[0]], control[1])
+            rows = np.flatnonzero(present)
             if len(rows):
                 codes[rows, i] = (
                     rng.integers(self.widths[i], size=len(rows)) if by_choice else self._draw(i, len(rows), rng)
                 )
-        return codes
-
-    def prune(self, codes: Codes) -> Codes:
-        """Set to -1 every choice whose condition fails. Changes ``codes``."""
-        for i, control in enumerate(self.controls):
-            if control is not None:
-                codes[~np.isin(codes[:, control[0]], control[1]), i] = -1
         return codes
 
     def _draw(self, i: int, n: int, rng: np.random.Generator) -> NDArray[np.int16]:

@@ -10,7 +10,7 @@ from spaces.families import FAMILIES
 from spaces.families.convnet import read_precision
 from spaces.families.options import take
 from spaces.space import Space
-from spaces.yaml import Mapping, Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, read_file
+from spaces.yaml import Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, plain, read_file
 
 ZOO = Path(__file__).parent / "zoo"
 SECTIONS = ("name", "data", "model", "precision", "train", "device", "search", "export")
@@ -39,7 +39,7 @@ def load(source: str | Path) -> Space:
     """The space of a file or zoo name. Raises :class:`SpecError` listing every problem of its space sections."""
     path = locate(source)
     problems = Problems(str(path))
-    space = read_space(Section(read_file(path), "space", problems), path.stem, problems)
+    space = read_space(Section(read_file(path, problems), "space", problems), path.stem, problems)
     problems.raise_if_any()
     assert space is not None
     return space
@@ -60,9 +60,10 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     before = len(problems)
     model = root.section("model")
     family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
-    dataset = root.section("data").text("dataset", "digits")
-    shape, classes = _interface(model, dataset, problems)
+    shape, classes = _interface(model, root.section("data"), problems)
     precisions = take(root, "precision", read_precision, "float", problems)
+    # Of an unknown family check what can be checked: most likely its name is only mistyped.
+    family = family or nearest(str(plain(model.child("family") or Scalar("", "", root.mapping_mark))), FAMILIES)
     if family is None:
         return None
     choices, outline = FAMILIES[family](model, precisions, shape, classes, problems)
@@ -70,19 +71,14 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     return None if len(problems) > before else Space(name, choices, outline)
 
 
-def _interface(model: Section, dataset: str, problems: Problems) -> tuple[tuple[int, int, int], int]:
+def _interface(model: Section, data: Section, problems: Problems) -> tuple[tuple[int, int, int], int]:
     """Input shape (c, h, w) and number of classes: as written in the model, else those of the dataset."""
+    written = model.has("input") and model.has("classes")
+    dataset = data.text("dataset", "digits", among=None if written else sorted(SHAPES))
     known_shape, known_classes = SHAPES.get(dataset, ((1, 1, 1), 2))
     classes = model.integer("classes", known_classes, at_least=2)
     node = model.child("input")
     shape = _shape(node, problems) if node is not None else known_shape
-    if dataset not in SHAPES and (node is None or not model.has("classes")):
-        problems.add(
-            model.mapping_mark,
-            f"the shape of dataset '{dataset}' is not known",
-            "missing-key",
-            "write input: [c, h, w] and classes: n",
-        )
     return shape, classes
 
 
@@ -95,4 +91,4 @@ def _shape(node: Node, problems: Problems) -> tuple[int, int, int]:
     return sizes[0], sizes[1], sizes[2]
 
 
-__all__ = ["Mapping", "load", "locate", "read_space", "zoo"]
+__all__ = ["load", "locate", "read_space", "zoo"]

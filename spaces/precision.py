@@ -96,7 +96,7 @@ def from_mapping(value: dict[str, Any]) -> str:
         if not isinstance(spec, dict) or type(spec.get("bits")) is not int or not 1 <= spec["bits"] <= 8:
             raise ValueError(f"{role} needs bits, a whole number from 1 to 8")
         if unknown := set(spec) - keys:
-            raise ValueError(f"unknown key {sorted(unknown)[0]!r} in {role}; known: bits, granularity")
+            raise ValueError(f"unknown key {min(map(str, unknown))!r} in {role}; known: bits, granularity")
         if spec.get("granularity", granularity) != granularity:
             raise ValueError(f"{role} can have granularity {granularity} only")
     return f"w{weights['bits']}a{inputs['bits']}"

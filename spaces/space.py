@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -57,10 +57,10 @@ class Space:
         """Validated, canonical architecture. Raises ``ValueError`` naming each missing, absent or wrong choice."""
         return self.batch([Architecture(values)])[0]
 
-    def batch(self, architectures: list[Architecture] | Batch) -> Batch:
+    def batch(self, architectures: Sequence[Architecture]) -> Batch:
         """Architectures as a matrix of codes, validated. Raises ``ValueError`` as :meth:`architecture`."""
-        if isinstance(architectures, Batch):
-            return architectures
+        if isinstance(architectures, Batch) and architectures.space.choices == self.choices:
+            return architectures  # a code means the same here; in a restricted space it does not
         codes = np.full((len(architectures), len(self.choices)), -1, np.int16)
         for row, values in enumerate(architectures):
             self._encode_row(codes[row], values)
@@ -68,9 +68,13 @@ class Space:
 
     def _encode_row(self, row: NDArray[np.int16], values: Mapping[str, Value]) -> None:
         problems = [f"unknown choice {name!r}" for name in values if name not in self.column]
+        unknown: set[int] = set()  # a choice below one that is itself wrong may be there or not
         for i, (choice, control) in enumerate(zip(self.choices, self._forest.controls, strict=True)):
             present = control is None or int(row[control[0]]) in control[1]
-            if present and choice.name not in values:
+            if control is not None and control[0] in unknown:
+                unknown.add(i)
+            elif present and choice.name not in values:
+                unknown.add(i)
                 problems.append(f"choice {choice.name} is missing; values: {list(choice.values)}")
             elif not present and choice.name in values:
                 problems.append(f"choice {choice.name} is absent here: it needs {choice.when}")
@@ -78,6 +82,7 @@ class Space:
                 try:
                     row[i] = choice.code(values[choice.name])
                 except ValueError as error:
+                    unknown.add(i)
                     problems.append(str(error))
         if problems:
             raise ValueError(f"not an architecture of space {self.name}: " + "; ".join(problems))
@@ -137,15 +142,17 @@ class Space:
         With ``by_choice`` every present choice is uniform over its own values instead: shallow networks, few among all
         architectures, then come as often as deep ones.
         """
-        return Batch(self, self._forest.fill(np.full((n, len(self.choices)), -1, np.int16), rng, by_choice))
+        return Batch(self, self._forest.draw(n, rng, by_choice))
 
     def complete(self, values: Mapping[str, Value], rng: np.random.Generator) -> Architecture:
-        """The architecture with these values where they are present, the other present choices drawn uniformly."""
-        codes = np.full((1, len(self.choices)), -1, np.int16)
-        for i, choice in enumerate(self.choices):
-            if choice.name in values:
-                codes[0, i] = choice.code(values[choice.name])
-        return Batch(self, self._forest.fill(self._forest.prune(codes), rng))[0]
+        """One architecture, uniform over those that have these values wherever the choice is present.
+
+        Raises ``ValueError`` for an unknown choice or value.
+        """
+        if foreign := sorted(set(values) - set(self.column)):
+            raise ValueError(f"space {self.name} has no choice {foreign[0]!r}")
+        fixed = {i: c.code(values[c.name]) for i, c in enumerate(self.choices) if c.name in values}
+        return Batch(self, self._forest.given(fixed).draw(1, rng))[0]
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Another architecture that differs in one drawn decision; choices that it makes present are drawn.
@@ -170,11 +177,11 @@ class Space:
         """Names of the columns of :meth:`encode`."""
         return self._encoding.names
 
-    def encode(self, batch: Batch | list[Architecture]) -> NDArray[np.float32]:
+    def encode(self, batch: Sequence[Architecture]) -> NDArray[np.float32]:
         """Features (n, d) for predictors; see :class:`spaces.encoding.Encoding`."""
         return self._encoding(self.batch(batch).codes)
 
-    def cost(self, batch: Batch | list[Architecture]) -> dict[str, NDArray[np.int64]]:
+    def cost(self, batch: Sequence[Architecture]) -> dict[str, NDArray[np.int64]]:
         """Counted costs (n,) each: parameters, macs, bit_operations, size_bytes, peak_activation_bytes."""
         return cost(self.outline.table(self.batch(batch)))
 

@@ -96,7 +96,13 @@ class Supernet(nn.Module):
 
         Batch-norm moments are those of all batches together; the range of a tensor is the mean over batches of its
         smallest and of its largest value. Memory is that of one batch.
+
+        Raises:
+            ValueError: an architecture that is not in the space; no batches, or batches of different sizes.
         """
+        if len({len(x) for x in images}) != 1:
+            raise ValueError(f"calibration needs equally large batches, got sizes {[len(x) for x in images]}")
+        architecture = self.space.architecture(architecture)
         records = _Records()
         selection = Selection(architecture, self.outline.layers(architecture), records=records)
         with self._selected(selection):

@@ -40,10 +40,11 @@ def _float(layer: Layer, weight: Tensor, bias: Tensor) -> nn.Module:
     with torch.device("meta"):  # the parameters are set below; drawing them would move torch's global random numbers
         module: nn.Conv2d | nn.Linear
         if layer.kind == "linear":
-            module = nn.Linear(layer.c_in, layer.c_out)
+            module = nn.Linear(layer.c_in, layer.c_out, dtype=weight.dtype)
         else:
             pad = layer.kernel // 2
-            module = nn.Conv2d(layer.c_in, layer.c_out, layer.kernel, stride=layer.stride, padding=pad)
+            shape = (layer.c_in, layer.c_out, layer.kernel)
+            module = nn.Conv2d(*shape, stride=layer.stride, padding=pad, dtype=weight.dtype)
     module.to_empty(device=weight.device)
     module.weight.copy_(weight)
     assert module.bias is not None

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.report import words
+
 Row = Mapping[str, Any]
 
 
@@ -32,47 +34,30 @@ def result_table(result: Mapping[str, Any]) -> str:
     body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
     lines = [_table(title, heads, body), *_sentences(result)]
     if not result["verified"]:
-        lines.append("not verified here: latencies are answered from recorded measurements")
+        lines.append(words.UNVERIFIED)
     return "\n".join(lines)
 
 
 def _network(mark: str, name: str, row: Row) -> list[str]:
     latency, quality = row["latency_ms"], row["quality"]
-    kernels = ", ".join(f"{count} {op}" for op, count in sorted(row["kernels"].items()) if _computes(op))
+    kernels = words.kernels(row["kernels"])
     if row.get("container"):
         kernels += f"; container: {', '.join(row['container'])}"
-    times = [_ms(latency["predicted"]), _ms(latency["measured"]), _ms(latency["measured_upper"])]
-    shares = [_percent(quality[form]) for form in ("predicted", "supernet", "exported")]
-    return [mark + name, *times, *shares, f"{row['size_bytes'] / 1000:.1f}", kernels]
+    times = [words.ms(latency[form]) for form in ("predicted", "measured", "measured_upper")]
+    shares = [words.points(quality[form]) for form in ("predicted", "supernet", "exported")]
+    return [mark + name, *times, *shares, words.kb(row["size_bytes"]), kernels]
 
 
 def _sentences(result: Mapping[str, Any]) -> list[str]:
     latency, accuracy = result["latency_model"], result["accuracy_predictor"]
     lines = [
-        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} "
-        f"on {latency['networks']} networks it had not seen; "
-        f"accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
+        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} on {latency['networks']} "
+        f"networks it had not seen; accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
         f"(two halves of the validation images: {accuracy['split_half_tau']:.2f})"
     ]
-    chosen = next((f for f in result["finalists"] if f["key"] == result["chosen"]), None)
-    if chosen is None:
-        fastest = min(
-            result["finalists"], key=lambda f: f["latency_ms"]["measured_upper"] or f["latency_ms"]["predicted"]
-        )
-        upper = fastest["latency_ms"]["measured_upper"] or fastest["latency_ms"]["predicted"]
-        return [
-            *lines,
-            f"NO network keeps the budget {result['budget']}; the fastest is {fastest['key']}: at most {upper:.4f} ms",
-        ]
-    mine = chosen["latency_ms"]["measured"]
-    for baseline in result["baselines"]:
-        theirs = baseline["latency_ms"]["measured"]
-        if mine and theirs:
-            points = chosen["quality"]["exported"] - baseline["quality"]["exported"]
-            lines.append(
-                f"chosen against {baseline['name']}: {100 * mine / theirs:.0f} % of its latency, {points:+.2f} points"
-            )
-    return lines
+    if words.chosen(result) is None:
+        return [*lines, words.no_network(result)]
+    return [*lines, *words.comparisons(result)]
 
 
 def runs_table(found: Sequence[Row], runs: Path) -> str:
@@ -83,7 +68,7 @@ def runs_table(found: Sequence[Row], runs: Path) -> str:
     body = [
         [r["run"], r["state"], str(r["seed"]), ", ".join(f"{k} {v:.4g}" for k, v in r["budget"].items()),
          r["chosen"] or "-",
-         _percent(r["accuracy"]), _ms(r["latency_ms"])]
+         words.points(r["accuracy"]), words.ms(r["latency_ms"])]
         for r in found
     ]  # fmt: skip
     return _table(None, heads, body)
@@ -100,18 +85,6 @@ def evaluation_table(found: Row) -> str:
         *([name, f"{value:,}"] for name, value in found["counted"].items()),
     ]
     return _table(f"architecture {found['key']}", ["", ""], body + facts)
-
-
-def _computes(op: str) -> bool:
-    return op in {"Conv", "FusedConv", "Gemm", "FusedGemm"} or (op.startswith("Q") and op != "QuantizeLinear")
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

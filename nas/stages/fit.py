@@ -53,8 +53,9 @@ def fitted(
 ) -> tuple[AccuracyPredictor, dict[str, Any]]:
     """(the predictor, its rank correlation on held-out subnets); evaluations come from the store if they are there."""
     learned, held = subnets(asked, seed)
-    inputs = {"train": trained.digest, "seed": seed, "learned": len(learned), "held_out": len(held)}
-    entry = store.entry("fit", {**inputs, "calibration": evaluate.calibration_images})
+    subnets_digest = files.sha256("".join(a.key for a in (*learned, *held)).encode())[:16]
+    inputs = {"train": trained.digest, "subnets": subnets_digest, "calibration": evaluate.calibration_images}
+    entry = store.entry("fit", inputs)
     with entry.lock():
         if not entry.complete:
             rows = _evaluated([*learned, *held], evaluate, entry, lambda done, total: progress("subnet", done, total))

@@ -42,7 +42,9 @@ def profiled(
         table = read_table(table_file)
         progress.outcome = f"answered from {table_file}"
     else:
-        entry = store.entry("profile", {"space": space.digest, "device": target.fingerprint(), "seed": seed})
+        networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
+        inputs = {"space": space.digest, "device": target.fingerprint(), "networks": networks}
+        entry = store.entry("profile", inputs)
         with entry.lock():
             if not entry.complete:
                 table = profile(

@@ -61,10 +61,11 @@ def trained(
             before = entry.latest_checkpoint()
             resumed = len(before[1]["losses"]) if before else 0
 
-            def epoch_done(done: int, epochs: int, loss: float) -> None:
-                progress("epoch", done, epochs, f"loss {loss:.3f}")
+            def step_done(done: int, steps: int, loss: float) -> None:
+                epoch = -(-done // batches.steps)
+                progress("step", done, steps, f"epoch {epoch}/{asked.train.epochs}, loss {loss:.3f}")
 
-            losses = train(net, batches, asked.train.recipe(), _Checkpoints(entry), seed_for(seed, "train"), epoch_done)
+            losses = train(net, batches, asked.train.recipe(), _Checkpoints(entry), seed_for(seed, "train"), step_done)
             entry.write(WEIGHTS, save(net.state_dict()))
             entry.write_json("losses.json", losses)
             entry.finish(epochs=len(losses), loss=losses[-1])

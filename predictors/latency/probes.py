@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from predictors.latency.key import BoundaryKey, Key, LayerKey
 from spaces import INPUT, Layer
 from spaces.outline import WEIGHTED
 from spaces.precision import FLOAT, parse
 from supernets.export import GraphWriter
+from supernets.export.qdq import IR_VERSION, OPSET
 from supernets.graph import stored8
 
 _SCALE = 0.02
@@ -64,6 +65,8 @@ def _write(writer: GraphWriter, layer: Layer) -> None:
 def _layer_model(key: LayerKey) -> bytes:
     """Integer layers take and give uint8 in NHWC: the Transposes to and from it cancel against the runtime's own."""
     integer = key.source == "u8"
+    if integer and key.op == "pool":
+        return _integer_pool_model(key)
     inputs = ("a", "b") if key.op == "add" else ("a",)
     source, target = (key.batch, key.c_in, key.h, key.w), (key.batch, key.c_out, *_out(key))
     writer = GraphWriter(None, ())
@@ -83,6 +86,24 @@ def _layer_model(key: LayerKey) -> bytes:
         return writer.model("layer", target[:2] if key.op == "linear" else target)
     writer.node("Transpose", ["layer:q"], "output", perm=[0, 2, 3, 1])
     return writer.model("output", (target[0], *target[2:], target[1]), TensorProto.UINT8)
+
+
+def _integer_pool_model(key: LayerKey) -> bytes:
+    """The runtime's own node: alone, a pool is left in NCHW with Transposes around it, which a network has not."""
+    source, target = (key.batch, key.h, key.w, key.c_in), (key.batch, 1, 1, key.c_out)
+    grid = [
+        numpy_helper.from_array(np.float32(_SCALE), "scale"),
+        numpy_helper.from_array(np.uint8(_MIDDLE), "zero_point"),
+    ]
+    node = helper.make_node(
+        "QLinearGlobalAveragePool", ["a", "scale", "zero_point", "scale", "zero_point"], ["output"],
+        domain="com.microsoft", channels_last=1,
+    )  # fmt: skip
+    inputs = [helper.make_tensor_value_info("a", TensorProto.UINT8, source)]
+    outputs = [helper.make_tensor_value_info("output", TensorProto.UINT8, target)]
+    graph = helper.make_graph([node], "pool", inputs, outputs, grid)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString())
 
 
 def _boundary_model(key: BoundaryKey, batch: int) -> bytes:

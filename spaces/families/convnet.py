@@ -16,6 +16,8 @@ from spaces.families.options import Choices, Option, take, whole
 from spaces.outline import INPUT, Chosen, Outline, Record
 from spaces.yaml import Mapping, Node, Problems, Scalar, Section, Sequence, plain
 
+_DEEPEST, _WIDEST, _LARGEST = 1_000, 65_536, 99  # far beyond use; a slip of the finger must not fill the memory
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -65,11 +67,11 @@ def _stages(model: Section, problems: Problems) -> list[_Stage]:
         problems.add(node.mark, "stages must be a list of at least one stage", "wrong-type")
     stages = []
     for position, item in enumerate(items):
-        section = Section(item, f"model.stages.{position}", problems)
+        section = Section(item, f"{model.where}.stages.{position}", problems)
         stage = _Stage(
-            depth=take(section, "depth", whole(1, "depth"), 1, problems),
-            width=take(section, "width", whole(1, "width"), 16, problems),
-            kernel=take(section, "kernel", whole(1, "kernel", odd=True), 3, problems),
+            depth=take(section, "depth", whole(1, _DEEPEST, "depth"), 1, problems),
+            width=take(section, "width", whole(1, _WIDEST, "width"), 16, problems),
+            kernel=take(section, "kernel", whole(1, _LARGEST, "kernel", odd=True), 3, problems),
             stride=section.integer("stride", 1, at_least=1, at_most=4),
             residual=section.boolean("residual", False),
         )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from spaces.choice import Choice, Condition, Value
 from spaces.outline import Chosen
-from spaces.yaml import Mapping, Mark, Node, Problems, Scalar, Section, Sequence
+from spaces.yaml import Mapping, Mark, Node, Problems, Scalar, Section, Sequence, nearest, shown
 
 SCOPES = ("network", "stage", "block", "layer")
+_WORDS = ("choice", "range")
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,17 @@ ReadValue = Callable[[Node, Problems], Value | None]
 """Turns a node into a value, or adds a problem and returns ``None``."""
 
 
-def whole(at_least: int, what: str, odd: bool = False) -> ReadValue:
-    """Reader of whole numbers from ``at_least`` on."""
+def whole(at_least: int, at_most: int, what: str, odd: bool = False) -> ReadValue:
+    """Reader of whole numbers within these limits."""
 
     def read(node: Node, problems: Problems) -> Value | None:
         if not isinstance(node, Scalar) or type(node.value) is not int:
             problems.add(node.mark, f"{what} must be a whole number", "wrong-type")
             return None
-        if node.value < at_least or (odd and node.value % 2 == 0):
+        if not at_least <= node.value <= at_most or (odd and node.value % 2 == 0):
             kind = "an odd number" if odd else "a number"
-            problems.add(node.mark, f"{what} must be {kind} of at least {at_least}, got {node.value}", "out-of-range")
+            limits = f"from {at_least} to {at_most}"
+            problems.add(node.mark, f"{what} must be {kind} {limits}, got {node.value}", "out-of-range")
             return None
         return node.value
 
@@ -52,7 +54,13 @@ def take(section: Section, key: str, read: ReadValue, default: Value, problems: 
     fallback = Option((default,), None, section.mark(key))
     if node is None:
         return fallback
-    if not (isinstance(node, Mapping) and {str(k.value) for k, _ in node.entries} & {"choice", "range"}):
+    if not (isinstance(node, Mapping) and {k.text for k, _ in node.entries} & set(_WORDS)):
+        if isinstance(node, Mapping):
+            for word, _ in node.entries:
+                if guess := nearest(word.text, _WORDS):
+                    what = f"unknown key {shown(f'{section.where}.{key}.{word.text}')}"
+                    problems.add(word.mark, what, "unknown-key", f"did you mean '{guess}'?")
+                    return fallback
         value = read(node, problems)
         return fallback if value is None else Option((value,), None, node.mark)
     inner = Section(node, f"{section.where}.{key}", problems)
@@ -62,13 +70,14 @@ def take(section: Section, key: str, read: ReadValue, default: Value, problems: 
     if listed is not None and ranged is not None:
         problems.add(node.mark, f"{key} has both a choice and a range", "ambiguous", "keep one of them")
     items = _items(listed, problems) if listed is not None else _steps(ranged, key, problems)
-    values = [value for item in items if (value := read(item, problems)) is not None]
-    seen: set[tuple[type, Value]] = set()
-    for item, value in zip(items, values, strict=False):
-        if (type(value), value) in seen:
+    values: dict[Value, None] = {}  # a dict, for its order
+    for item in items:
+        value = read(item, problems)
+        if value is not None and value in values:
             problems.add(item.mark, f"value {value} stands twice in the choice of {key}", "duplicate-value")
-        seen.add((type(value), value))
-    return Option(tuple(dict.fromkeys(values)), per, node.mark) if values else fallback
+        elif value is not None:
+            values[value] = None
+    return Option(tuple(values), per, node.mark) if values else fallback
 
 
 def _items(node: Node, problems: Problems) -> tuple[Node, ...]:

@@ -55,27 +55,31 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def read_file(path: str | os.PathLike[str]) -> Node:
-    """The node of a file. Raises :class:`SpecError` with all its problems, also if there is no such file."""
+def read_file(path: str | os.PathLike[str], problems: Problems | None = None) -> Node:
+    """The node of a file; ``problems`` as in :func:`read_text`. Raises :class:`SpecError`, also if there is no file."""
     path = Path(path)
-    problems = Problems(str(path))
+    own = Problems(str(path)) if problems is None else problems
     try:
         if not path.exists():
-            raise problems.stop(Mark(1, 1), f"no such file: {shown(path.name)}", "missing-file", _nearest_file(path))
+            raise own.stop(Mark(1, 1), f"no such file: {shown(path.name)}", "missing-file", _nearest_file(path))
         if not path.is_file():  # opening a pipe would wait for ever
-            raise problems.stop(Mark(1, 1), "not a regular file", "unreadable")
+            raise own.stop(Mark(1, 1), "not a regular file", "unreadable")
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise problems.stop(Mark(1, 1), f"cannot be read: {error.strerror or error}", "unreadable") from error
-    return read_text(data, str(path))
+        raise own.stop(Mark(1, 1), f"cannot be read: {error.strerror or error}", "unreadable") from error
+    return read_text(data, str(path), problems)
 
 
-def read_text(text: str | bytes, file: str) -> Node:
-    """The node of a text; ``file`` is its name in messages. Raises :class:`SpecError` with all its problems."""
-    problems = Problems(file)
-    node = _compose(_decode(text, problems), problems)
-    problems.raise_if_any()
+def read_text(text: str | bytes, file: str, problems: Problems | None = None) -> Node:
+    """The node of a text; ``file`` is its name in messages. Raises :class:`SpecError` with all its problems.
+
+    With ``problems`` those after which reading can go on (a repeated key, say) are noted there instead.
+    """
+    own = Problems(file) if problems is None else problems
+    node = _compose(_decode(text, own), own)
+    if problems is None:
+        own.raise_if_any()
     return node
 
 

@@ -21,6 +21,8 @@ SCHEMES = {"sandwich": Sandwich}
 
 _WARM_UP_STEPS = 50
 _SKIPS_IN_A_ROW = 20
+_LONGEST_GRADIENT = 5.0
+_ADVICE = "; the last checkpoint is good: lower the learning rate"
 
 
 class TrainingDiverged(RuntimeError):
@@ -39,7 +41,7 @@ class Recipe:
 
 
 Progress = Callable[[int, int, float], None]
-"""Called after every epoch with (epochs done, epochs, mean loss in nats)."""
+"""Called after every step with (steps done, steps, its loss in nats)."""
 
 
 def train(
@@ -52,18 +54,16 @@ def train(
     decayed.
 
     Raises:
-        TrainingDiverged: the loss was not finite for 20 steps in a row.
+        TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
     """
-    scheme = SCHEMES[recipe.scheme](net.space, seed)
     optimiser = _optimiser(net, recipe)
     losses = _restore(net, optimiser, checkpoints.latest())
+    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed), optimiser, progress)
     net.train()
     with threads(recipe.threads):
         for epoch in range(len(losses), recipe.epochs):
-            losses.append(_epoch(net, data, recipe, scheme, optimiser, epoch))
+            losses.append(epochs.run(epoch))
             checkpoints.save(_state(net, optimiser), {"losses": losses})
-            if progress is not None:
-                progress(epoch + 1, recipe.epochs, losses[-1])
     net.eval()
     return losses
 
@@ -79,30 +79,39 @@ def threads(count: int) -> Any:
         torch.set_num_threads(before)
 
 
-def _epoch(
-    net: Supernet, data: Batches, recipe: Recipe, scheme: Sandwich, optimiser: torch.optim.Optimizer, epoch: int
-) -> float:
-    total, taken, skipped = 0.0, 0, 0
-    for position, (images, labels) in enumerate(data.epoch(epoch)):
-        step = epoch * data.steps + position
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _factor(step, recipe.epochs * data.steps)
-        optimiser.zero_grad()
-        loss = float(scheme.backward(net, images, labels, step))
-        if not math.isfinite(loss):
-            skipped += 1
-            if skipped >= _SKIPS_IN_A_ROW:
-                raise TrainingDiverged(
-                    f"epoch {epoch}: the loss was not finite {skipped} times in a row; lower the learning rate"
-                )
-            continue
-        skipped = 0
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        total, taken = total + loss, taken + 1
-    if taken == 0:
-        raise TrainingDiverged(f"epoch {epoch}: no step had a finite loss; lower the learning rate")
-    return total / taken
+@dataclass(frozen=True)
+class _Epochs:
+    """What an epoch needs besides its number."""
+
+    net: Supernet
+    data: Batches
+    recipe: Recipe
+    scheme: Sandwich
+    optimiser: torch.optim.Optimizer
+    progress: Progress | None
+
+    def run(self, epoch: int) -> float:
+        """One epoch; its mean loss. A step whose loss is not finite is skipped."""
+        total, taken, skipped = 0.0, 0, 0
+        steps = self.recipe.epochs * self.data.steps
+        for step, (images, labels) in enumerate(self.data.epoch(epoch), epoch * self.data.steps):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate * _factor(step, steps)
+            self.optimiser.zero_grad()
+            loss = float(self.scheme.backward(self.net, images, labels, step))
+            skipped = 0 if math.isfinite(loss) else skipped + 1
+            if skipped == _SKIPS_IN_A_ROW:
+                raise TrainingDiverged(f"epoch {epoch}: the loss was not finite {skipped} times in a row{_ADVICE}")
+            if skipped:
+                continue
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT)
+            self.optimiser.step()
+            total, taken = total + loss, taken + 1
+            if self.progress is not None:
+                self.progress(step + 1, steps, loss)
+        if taken == 0:
+            raise TrainingDiverged(f"epoch {epoch}: no step had a finite loss{_ADVICE}")
+        return total / taken
 
 
 def _factor(step: int, steps: int) -> float:

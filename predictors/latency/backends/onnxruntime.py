@@ -133,11 +133,20 @@ def audit(model: bytes, paths: Sequence[str], threads: int = 1) -> Audit:
     kernels: dict[str, int] = {}
     for node in nodes:
         kernels[node.op_type] = kernels.get(node.op_type, 0) + 1
+    computing = [node for node in nodes if node.op_type in _INTEGER | _FLOAT]
     layers = {}
     for path in paths:
-        mine = re.compile(rf"(?:^|:){re.escape(path)}(?:$|[:_]|\.weight|\.bias)")
-        for node in nodes:
-            if node.op_type in _INTEGER | _FLOAT and any(mine.search(n) for n in (node.name, *node.input[1:])):
-                layers[path] = node.op_type
-                break
+        name = re.compile(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])")  # the runtime's names of nodes derive from ours
+        mine = [node for node in computing if name.search(node.name)] or [
+            node for node in computing if _weighs(node, path)
+        ]
+        if mine:
+            layers[path] = mine[0].op_type
     return Audit(kernels, layers)
+
+
+def _weighs(node: onnx.NodeProto, path: str) -> bool:
+    """Whether a node holds the weights of the layer. Its scales and zero-points tell nothing: readers have them too."""
+    return any(
+        name == f"{path}.weight" or name.startswith((f"{path}.weight:int8", f"{path}.weight_")) for name in node.input
+    )

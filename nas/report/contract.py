@@ -1,0 +1,107 @@
+"""The contract table: what was asked, predicted, measured and counted, for finalists and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.report import words
+from nas.report.markup import Html, join, link, scrolled, section, tag
+from nas.report.words import Row
+
+_NOTE = (
+    "The budget is held against the measured upper bound. KB are 1,000 bytes. A container layer is stored in few bits "
+    "and runs on the kernel of more bits; a simulated layer has a precision that no kernel of this device runs."
+)
+
+
+def table(result: Row) -> Html:
+    """The table with its explanations."""
+    note = (
+        _NOTE
+        if result["verified"]
+        else f"{_NOTE} {words.UNVERIFIED.capitalize()}; without a bound, the prediction counts."
+    )
+    limits, best = result["budget"], words.chosen(result)
+    width = sum(span for _, span in _groups(result)) + 1
+    finalists = [_row(r, r["key"], limits, r is best, asked=True) for r in result["finalists"]]
+    baselines = [_row(r, r["name"], limits, False, asked=False) for r in result["baselines"]]
+    body = []
+    for name, rows in (("Finalists", finalists), ("Baselines", baselines)):
+        title = tag("tr", tag("th", name, scope="rowgroup", colspan=str(width)))
+        body.append(tag("tbody", title, *(rows or [tag("tr", tag("td", "none", class_="text", colspan=str(width)))])))
+    return section("Asked, predicted, measured", scrolled(_head(result), *body), tag("p", note, class_="note"))
+
+
+def _groups(result: Row) -> list[tuple[str, int]]:
+    metric = result["metric"]
+    size = 2 if "size_bytes" in result["budget"] else 1
+    return [("latency, ms", 4), (f"{metric['name']}, {metric['unit']}", 3), ("size, KB", size), ("layers", 3)]
+
+
+def _head(result: Row) -> Html:
+    groups = [tag("th", name, scope="colgroup", colspan=str(span), class_="group") for name, span in _groups(result)]
+    size = ["asked"] if "size_bytes" in result["budget"] else []
+    numbers = ["asked", "predicted", "measured median", "measured upper bound"]
+    numbers += ["predicted, validation", "measured in the supernet, validation", "measured on the exported file, test"]
+    texts = ["by precision, counted", "executed kernels, counted", "labels"]
+    columns = [tag("th", n, scope="col") for n in [*numbers, *size, "counted, exported file"]]
+    columns += [tag("th", t, scope="col", class_="text") for t in texts]
+    return tag("thead", tag("tr", tag("td", rowspan="2"), *groups), tag("tr", *columns))
+
+
+def _row(row: Row, name: str, limits: Row, chosen: bool, asked: bool) -> Html:
+    latency, quality = row["latency_ms"], row["quality"]
+    numbers: list[object] = [words.ms(limits.get("latency_ms") if asked else None)]
+    numbers += [words.ms(latency["predicted"]), words.ms(latency["measured"])]
+    numbers.append(join([words.ms(latency["measured_upper"]), _kept(row, limits)]))
+    numbers += [words.points(quality[form]) for form in ("predicted", "supernet", "exported")]
+    numbers += [words.kb(limits["size_bytes"] if asked else None)] if "size_bytes" in limits else []
+    numbers.append(words.kb(row["size_bytes"]))
+    texts: list[object] = [_items(words.precisions(row["architecture"])), _kernels(row), _labels(row)]
+    mark = tag("span", "★ chosen", class_="mark good") if chosen else ""
+    file = tag("span", link(row["model"], "model.onnx"), class_="mark") if row.get("model") else ""
+    return tag(
+        "tr",
+        tag("th", tag("code", name) if asked else name, mark, file, scope="row"),
+        *(tag("td", number) for number in numbers),
+        *(tag("td", text, class_="text") for text in texts),
+        class_="chosen" if chosen else "",
+    )
+
+
+def _kept(row: Row, limits: Row) -> Html:
+    if not limits:
+        return Html("")
+    good = words.fill(row, limits) <= 1
+    known = "" if row["latency_ms"]["measured_upper"] is not None else ", predicted"
+    said = ("✓ in budget" if good else "✗ over budget") + known
+    return tag("span", said, class_="mark " + ("good" if good else "bad"))
+
+
+def _kernels(row: Row) -> Html:
+    others = words.kernels(row["kernels"], computing=False)
+    main = _items(words.kernels(row["kernels"]) or "none that multiplies")
+    return tag("details", tag("summary", main), _items(others)) if others else main
+
+
+def _items(listed: str) -> Html:
+    """A list whose items stay on one line each."""
+    return join((tag("span", item, class_="item") for item in listed.split(", ")), ", ")
+
+
+def _labels(row: Row) -> Html:
+    if "container" not in row or "simulated" not in row:
+        return tag("span", "not recorded", class_="note")
+    said = [_label("container", row["container"], "warn"), _label("simulated", row["simulated"], "bad")]
+    return join(part for part in said if part) or tag("span", "none")
+
+
+def _label(name: str, found: Sequence[str], kind: str) -> Html:
+    if not found:
+        return Html("")
+    return join(
+        [
+            tag("span", f"{name} ({len(found)})", class_=f"mark {kind}"),
+            join((tag("code", path) for path in found), ", "),
+        ]
+    )

@@ -1,0 +1,109 @@
+"""Numbers and sentences about a result, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+UNVERIFIED = "not verified here: latencies are answered from recorded measurements"
+_KERNELS = {"Conv", "FusedConv", "Gemm", "FusedGemm"}
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with four decimals, without the unit."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def points(value: float | None) -> str:
+    """A quality with two decimals, without the unit."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def kb(value: float | None) -> str:
+    """Bytes as KB of 1,000 bytes, without the unit."""
+    return "-" if value is None else f"{value / 1000:.1f}"
+
+
+def kernels(counts: Mapping[str, int], computing: bool = True) -> str:
+    """Executed kernels with their counts: those that multiply, or all others."""
+    return ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if _computes(op) is computing)
+
+
+def precisions(architecture: Mapping[str, Any]) -> str:
+    """How often an architecture chooses each precision, the most frequent first."""
+    chosen = (str(value) for name, value in architecture.items() if name.split(".")[-1] == "precision")
+    return ", ".join(f"{count} {name}" for name, count in Counter(chosen).most_common())
+
+
+def budget(limits: Mapping[str, float]) -> str:
+    """The limits of a budget."""
+    said = {"latency_ms": "latency at most {:.4f} ms", "size_bytes": "size at most {:,.0f} bytes"}
+    parts = [said.get(name, name + " at most {:.6g}").format(limit) for name, limit in limits.items()]
+    return ", ".join(parts) or "none"
+
+
+def chosen(result: Row) -> Row | None:
+    """The finalist that was chosen, if one was."""
+    return next((row for row in result["finalists"] if row["key"] == result["chosen"]), None)
+
+
+def bound_ms(row: Row) -> float:
+    """The latency that is held against the budget: the measured upper bound; the prediction, if none was measured."""
+    latency = row["latency_ms"]
+    return float(latency["predicted"] if latency["measured_upper"] is None else latency["measured_upper"])
+
+
+def fill(row: Row, limits: Mapping[str, float]) -> float:
+    """The largest share of a limit that a network takes; at most 1 if it keeps the budget."""
+    values = {"latency_ms": bound_ms(row), "size_bytes": row["size_bytes"]}
+    return max((values[name] / limit for name, limit in limits.items() if name in values), default=0.0)
+
+
+def nearest(result: Row) -> Row | None:
+    """The finalist that keeps the budget best, or misses it least."""
+    return min(result["finalists"], key=lambda row: fill(row, result["budget"]), default=None)
+
+
+def no_network(result: Row) -> str:
+    """That nothing keeps the budget, and what comes nearest."""
+    said = f"NO network keeps the budget ({budget(result['budget'])})"
+    row = nearest(result)
+    if row is None:
+        return f"{said}; none could be verified"
+    over = 100 * (fill(row, result["budget"]) - 1)
+    known = "predicted" if row["latency_ms"]["measured_upper"] is None else "at most"
+    values = f"{known} {bound_ms(row):.4f} ms, {kb(row['size_bytes'])} KB"
+    return f"{said}; the nearest is {row['key']}: {values}, {over:.1f} % over"
+
+
+def comparisons(result: Row) -> list[str]:
+    """The chosen network against each baseline that was measured."""
+    mine, unit = chosen(result), result["metric"]["unit"]
+    return [] if mine is None else [c for b in result["baselines"] if (c := _against(mine, b, unit)) is not None]
+
+
+def _against(mine: Row, baseline: Row, unit: str) -> str | None:
+    here, there = mine["latency_ms"]["measured"], baseline["latency_ms"]["measured"]
+    if here is None or not there:
+        return None
+    said = f"chosen against {baseline['name']}: {100 * here / there:.0f} % of its latency"
+    ours, theirs = mine["quality"]["exported"], baseline["quality"]["exported"]
+    if ours is None or theirs is None:
+        return said
+    return f"{said}, {ours - theirs:+.2f} {'points' if unit == '%' else unit}"
+
+
+def better_baselines(result: Row) -> Sequence[Row]:
+    """Baselines that keep the budget too and are better on the validation images than what was chosen."""
+    mine, sign = chosen(result), -1 if result["metric"]["sense"] == "min" else 1
+    if mine is None or mine["quality"]["supernet"] is None:
+        return []
+    kept = [b for b in result["baselines"] if fill(b, result["budget"]) <= 1 and b["quality"]["supernet"] is not None]
+    return [b for b in kept if sign * (b["quality"]["supernet"] - mine["quality"]["supernet"]) > 0]
+
+
+def _computes(op: str) -> bool:
+    return op in _KERNELS or (op.startswith("Q") and op != "QuantizeLinear")

@@ -1,0 +1,143 @@
+"""Turning architectures into rows of the contract table: checked in the supernet, exported, timed, tested.
+
+What was exported, measured and tested stands in the run's ledger. A resumed run asks the same questions in the same
+order and is answered from there, so that nothing is measured twice and every decision is the one made before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas import files
+from nas.deliver import MODEL, deliver, facts, run_file
+from nas.evaluate import Evaluator, Quality, quality
+from nas.experiment import Experiment
+from nas.run import Run
+from nas.stages.search import Predictions
+from nas.strategies import Result
+from nas.terminal import Progress
+from nas.verify import Measurements, measured
+from spaces import Architecture
+
+CHECKED = 40  # candidates whose quality is checked in the supernet before any is exported
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Verifier:
+    """Makes rows; one per network, changed in place when it is timed again."""
+
+    asked: Experiment
+    run: Run
+    evaluate: Evaluator
+    predict: Predictions
+    progress: Progress
+    remeasure: bool = True
+    _rows: dict[str, Row] = field(default_factory=dict)
+    _known: dict[str, Quality] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._exported = {r["key"]: r for r in self.run.ledger.of("export")}
+        self._times = Measurements()
+        self._recorded = deque(self.run.ledger.of("measurement"))
+        self._tested = {r["key"]: r for r in self.run.ledger.of("test")}
+
+    def quality(self, architecture: Architecture) -> Quality:
+        """Validation quality in the supernet."""
+        if architecture.key not in self._known:
+            self._known[architecture.key] = self.evaluate(architecture)
+        return self._known[architecture.key]
+
+    def best(self, results: Sequence[Result], count: int) -> list[Result]:
+        """The ``count`` best of the first candidates by quality in the supernet, best first."""
+        checked = []
+        for done, result in enumerate(results[:CHECKED], 1):
+            checked.append((self.quality(result.architecture).order, result))
+            self.progress("candidate", done, min(len(results), CHECKED))
+        checked.sort(key=lambda pair: (pair[0], pair[1].architecture.key), reverse=True)
+        return [result for _, result in checked[:count]]
+
+    def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
+        """Rows of these architectures: exported with their proof, and timed together."""
+        for architecture in architectures:
+            if architecture.key not in self._exported:
+                made = facts(deliver(self.asked, self.evaluate, architecture, self.run.folder / "exports"))
+                self._exported[architecture.key] = self.run.ledger.append("export", **made)
+            self.progress("export", len(self._exported), len(self._exported) + 1)
+        untimed = [a.key for a in architectures if a.key not in self._times]
+        if untimed:
+            self._measure(untimed)
+        for architecture in architectures:
+            if architecture.key not in self._rows:
+                self._rows[architecture.key] = self._row(architecture)
+        return [self._rows[a.key] for a in architectures]
+
+    def confirm(self, rows: Sequence[Row]) -> None:
+        """Time all these networks once more, side by side, so that they can be compared and their bounds are firmer."""
+        self._measure(list(dict.fromkeys(row["key"] for row in rows)))
+        for row in rows:
+            row["latency_ms"] = self._latency(row["key"], row["latency_ms"]["predicted"])
+
+    def _measure(self, keys: Sequence[str]) -> None:
+        if not self.remeasure:
+            return
+        if self._recorded and set(self._recorded[0]["sessions_ms"]) == set(keys):
+            self._times.add(self._recorded.popleft()["sessions_ms"])
+            return
+        self._recorded.clear()
+        sessions = measured({key: self._model(key) for key in keys}, self.asked.device.target())
+        self.run.ledger.append("measurement", sessions_ms=sessions)
+        self._times.add(sessions)
+
+    def _latency(self, key: str, predicted: float) -> dict[str, float | None]:
+        known = key in self._times
+        return {
+            "predicted": predicted,
+            "measured": self._times.median_ms(key) if known else None,
+            "measured_upper": self._times.upper_ms(key) if known else None,
+        }
+
+    def test(self, row: Row) -> None:
+        """Test the exported file on the test split, once."""
+        key = row["key"]
+        if key not in self._tested:
+            split = self.evaluate.dataset.test
+            outputs = run_file(self._model(key), split.images.numpy(), self.asked.device.threads)
+            found = quality(torch.from_numpy(outputs), split.labels)
+            self._tested[key] = self.run.ledger.append("test", key=key, accuracy=found.accuracy)
+        row["quality"]["exported"] = self._tested[key]["accuracy"]
+
+    def _model(self, key: str) -> bytes:
+        data = (self.run.folder / "exports" / key / MODEL).read_bytes()
+        if files.sha256(data) != self._exported[key]["sha256"]:
+            raise ValueError(
+                f"{self.run.folder / 'exports' / key / MODEL}: not the file that was exported (SHA-256 differs)"
+            )
+        return data
+
+    def _row(self, architecture: Architecture) -> Row:
+        export = self._exported[architecture.key]
+        values = self.predict([architecture])[0]
+        predicted = float(self.predict.accuracy.accuracy(np.array([values["quality"]]))[0])
+        return {
+            "key": architecture.key,
+            "architecture": dict(architecture),
+            "quality": {"predicted": predicted, "supernet": export["accuracy"], "exported": None},
+            "log_likelihood": export["log_likelihood"],
+            "latency_ms": self._latency(architecture.key, values["latency_ms"]),
+            "size_bytes": export["size_bytes"],
+            "counted_bytes": int(values["size_bytes"]),
+            "kernels": export["kernels"],
+            "container": export["container"],
+            "simulated": export["simulated"],
+            "top1_agreement": export["top1_agreement"],
+            "model": str(Path("exports") / architecture.key / MODEL),
+        }

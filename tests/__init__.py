@@ -1,0 +1,1 @@
+"""Tests, in folders as the four rooms; this file makes what they share importable."""

@@ -1,0 +1,98 @@
+"""Small spaces and hand-made networks that the tests of this room share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from predictors.latency.key import BoundaryKey, LayerKey
+from spaces import INPUT, Architecture, Layer, Outline, Record, Space
+from spaces.load import read_space
+from spaces.yaml import Problems, Section, read_text
+
+CHAIN = """\
+name: chain
+model:
+  family: convnet
+  stages:
+    - {depth: {choice: [1, 2]}, width: {choice: [4, 8]}, kernel: {choice: [1, 3], per: block}, stride: 1}
+    - {depth: {choice: [1, 2]}, width: {choice: [4, 8]}, kernel: 3, stride: 2}
+precision: {choice: [float, w8a8, w4a8], per: layer}
+"""
+RESIDUAL = """\
+name: residual
+model:
+  family: convnet
+  stages:
+    - {depth: {choice: [1, 2, 3]}, width: {choice: [8, 16]}, kernel: {choice: [3, 5], per: block}, residual: true}
+    - {depth: {choice: [1, 2, 3]}, width: {choice: [8, 16]}, kernel: 3, stride: 2, residual: true}
+precision: {choice: [float, w8a8, w4a8], per: layer}
+"""
+WIDE = """\
+name: wide
+model:
+  family: convnet
+  input: [3, 32, 32]
+  classes: 10
+  stages:
+    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [8, 64, 8]}, kernel: {choice: [3, 5, 7], per: block}, residual: true}
+    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [16, 128, 8]}, kernel: {choice: [3, 5, 7], per: block}, stride: 2}
+    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [32, 256, 16]}, kernel: 3, stride: 2, residual: true}
+precision: {choice: [float, w8a8, w4a8], per: layer}
+"""
+
+
+def space_of(text: str) -> Space:
+    """The space of the text of a file."""
+    problems = Problems("space.yaml")
+    space = read_space(Section(read_text(text, "space.yaml"), "space", problems), "space", problems)
+    problems.raise_if_any()
+    assert space is not None
+    return space
+
+
+def network(*records: Record, shape: tuple[int, int, int] = (1, 8, 8)) -> Space:
+    """The space of one network: nothing in it may be chosen."""
+    return Space("hand", (), Outline(shape, 10, records))
+
+
+NO_CHOICE = Architecture({})
+
+
+def conv(
+    path: str, source: str, out: int, precision: str, kernel: int = 3, stride: int = 1, activation: str = "relu"
+) -> Record:
+    """A convolution of constant shape."""
+    return Record(path, "conv", (source,), out, kernel, stride, norm=True, activation=activation, precision=precision)
+
+
+def head(source: str, precision: str) -> tuple[Record, Record]:
+    """Global pool and classifier."""
+    return Record("pool", "pool", (source,)), Record("classifier", "linear", ("pool",), 10, precision=precision)
+
+
+def expected_work(
+    layers: Sequence[Layer], batch: int = 1
+) -> tuple[list[LayerKey], list[BoundaryKey], int, int]:
+    """(kernels, conversions, layers, float links) of one network, from its resolved layers one after the other."""
+    stored = {layer.path for layer in layers if layer.out8} | {INPUT for y in layers if INPUT in y.inputs and y.in8}
+    integer = {layer.path for layer in layers if layer.runs8}
+    quantized: set[str] = set()
+    kernels, boundaries, links = [], [], 0
+    for y in layers:
+        form = "w8c" if y.precision.quantized else "f32"
+        kernels.append(
+            LayerKey(
+                y.kind, y.kernel, y.stride, y.c_in, y.c_out, y.h, y.w, batch, form,
+                "u8" if y.runs8 else "f32", "u8" if y.runs8 and y.out8 else "f32", y.activation,
+            )  # fmt: skip
+        )
+        for source in y.inputs:
+            if source in stored:
+                if source not in integer | quantized:
+                    quantized.add(source)
+                    boundaries.append(BoundaryKey("quantize", y.c_in, y.h, y.w))
+                if not y.runs8:
+                    boundaries.append(BoundaryKey("dequantize", y.c_in, y.h, y.w))
+            elif not y.runs8 and source != INPUT:
+                links += y.c_in * y.h * y.w
+    return kernels, boundaries, len(layers), links
