@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Value = bool | int | float | str
@@ -50,6 +50,11 @@ class Choice:
         """Whether the values are numbers in ascending order."""
         numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
         return len(numbers) == len(self.values) and list(numbers) == sorted(numbers)
+
+    def present(self, values: Mapping[str, Value]) -> bool:
+        """Whether it is there, given the values of all earlier choices that are."""
+        when = self.when
+        return when is None or (when.name in values and any(same(values[when.name], v) for v in when.values))
 
     def code(self, value: object) -> int:
         """Position of ``value`` among the values. Raises ``ValueError`` that lists them."""

@@ -113,7 +113,7 @@ class Space:
         """
         values: dict[str, Value] = {}
         for choice in self.choices:
-            if choice.when is None or (choice.when.name in values and values[choice.when.name] in choice.when.values):
+            if choice.present(values):
                 uniform = choice.name in self.outline.precision_choices and precision in choice.values
                 values[choice.name] = precision if uniform else _picked(choice, pick)
         return self.architecture(values)

@@ -35,7 +35,7 @@ def table(result: Row) -> Html:
 def _groups(result: Row) -> list[tuple[str, int]]:
     metric = result["metric"]
     size = 2 if "size_bytes" in result["budget"] else 1
-    return [("latency, ms", 4), (f"{metric['name']}, {metric['unit']}", 3), ("size, KB", size), ("layers", 3)]
+    return [("latency, ms", 4), (f"{metric['name']}, {metric['unit']}", 3), ("size, KB", size), ("layers", 2)]
 
 
 def _head(result: Row) -> Html:
@@ -43,7 +43,7 @@ def _head(result: Row) -> Html:
     size = ["asked"] if "size_bytes" in result["budget"] else []
     numbers = ["asked", "predicted", "measured median", "measured upper bound"]
     numbers += ["predicted, validation", "measured in the supernet, validation", "measured on the exported file, test"]
-    texts = ["by precision, counted", "executed kernels, counted", "labels"]
+    texts = ["by precision, counted; labels", "executed kernels, counted"]
     columns = [tag("th", n, scope="col") for n in [*numbers, *size, "counted, exported file"]]
     columns += [tag("th", t, scope="col", class_="text") for t in texts]
     return tag("thead", tag("tr", tag("td", rowspan="2"), *groups), tag("tr", *columns))
@@ -57,7 +57,7 @@ def _row(row: Row, name: str, limits: Row, chosen: bool, asked: bool) -> Html:
     numbers += [words.points(quality[form]) for form in ("predicted", "supernet", "exported")]
     numbers += [words.kb(limits["size_bytes"] if asked else None)] if "size_bytes" in limits else []
     numbers.append(words.kb(row["size_bytes"]))
-    texts: list[object] = [_items(words.precisions(row["architecture"])), _kernels(row), _labels(row)]
+    texts: list[object] = [join([_items(words.precisions(row["architecture"])), _labels(row)]), _kernels(row)]
     mark = tag("span", "★ chosen", class_="mark good") if chosen else ""
     file = tag("span", link(row["model"], "model.onnx"), class_="mark") if row.get("model") else ""
     return tag(
@@ -91,9 +91,9 @@ def _items(listed: str) -> Html:
 
 def _labels(row: Row) -> Html:
     if "container" not in row or "simulated" not in row:
-        return tag("span", "not recorded", class_="note")
+        return tag("span", "labels not recorded", class_="mark note")
     said = [_label("container", row["container"], "warn"), _label("simulated", row["simulated"], "bad")]
-    return join(part for part in said if part) or tag("span", "none")
+    return join(said)
 
 
 def _label(name: str, found: Sequence[str], kind: str) -> Html:

@@ -25,7 +25,9 @@ def front(result: Row) -> Figure:
     hollow = "" if result["verified"] else ", latency predicted"
     traces = [
         _predicted("trials, predicted", result["trials"], unit, mode="markers", marker=_marker(GREY, 5, opacity=0.5)),
-        _predicted("front, predicted", result["front"], unit, mode="lines", line={"color": BLUE, "width": 2}),
+        _predicted(
+            "front, predicted", result["front"], unit, mode="lines", line={"color": BLUE, "width": 2, "shape": "hv"}
+        ),
         _verified("baselines" + hollow, result["baselines"], unit, _marker(GREEN, 11, "square")),
         _verified("finalists" + hollow, finalists, unit, _marker(ORANGE, 11, "diamond")),
         _verified("chosen" + hollow, [best] if best else [], unit, _marker(ORANGE, 19, "star")),

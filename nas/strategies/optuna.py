@@ -1,7 +1,9 @@
 """``optuna:<sampler>``: Optuna's samplers behind ask and tell.
 
-A choice becomes a parameter of its own name, asked for only where it is present: ordered numbers an integer over their
-positions, everything else a category. A budget becomes a constraint, which these samplers treat as a preference.
+A choice becomes a parameter of its own name: ordered numbers an integer over their positions, everything else a category.
+Absent choices are asked for too, and ignored: these samplers recombine only what every trial has, and would draw the
+kernels and precisions of all but the shallowest networks at random. A budget becomes a constraint, which they treat as a
+preference.
 """
 
 from __future__ import annotations
@@ -43,14 +45,12 @@ class OptunaStrategy:
         self._trials.append(trial)
         values: dict[str, Value] = {}
         for choice in self._space.choices:
-            when = choice.when
-            if when is not None and values.get(when.name) not in when.values:
-                continue
             if choice.ordered:
                 position = trial.suggest_int(choice.name, 0, len(choice.values) - 1)
             else:
                 position = trial.suggest_categorical(choice.name, list(range(len(choice.values))))
-            values[choice.name] = choice.values[position]
+            if choice.present(values):
+                values[choice.name] = choice.values[position]
         return self._space.architecture(values)
 
     def tell(self, results: Sequence[Result]) -> None:

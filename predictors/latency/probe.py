@@ -69,6 +69,7 @@ def measure(
         calls = [make() for make in (*makes[start : start + _LIVE], *anchors)]
         batch, drift, level = _settled(calls, len(anchors), level)
         timings += [Timing(t.median_ms / drift, t.p20_ms / drift, t.spread, t.rounds) for t in batch]
+        calls.clear()  # before the next ones are made
         if partial:
             partial.save({"level": level, "timings": [asdict(t) for t in timings]})
         if progress is not None:

@@ -92,8 +92,8 @@ def _integer_pool_model(key: LayerKey) -> bytes:
     """The runtime's own node: alone, a pool is left in NCHW with Transposes around it, which a network has not."""
     source, target = (key.batch, key.h, key.w, key.c_in), (key.batch, 1, 1, key.c_out)
     grid = [
-        numpy_helper.from_array(np.float32(_SCALE), "scale"),
-        numpy_helper.from_array(np.uint8(_MIDDLE), "zero_point"),
+        numpy_helper.from_array(np.array(_SCALE, np.float32), "scale"),
+        numpy_helper.from_array(np.array(_MIDDLE, np.uint8), "zero_point"),
     ]
     node = helper.make_node(
         "QLinearGlobalAveragePool", ["a", "scale", "zero_point", "scale", "zero_point"], ["output"],

@@ -20,7 +20,7 @@ from predictors.latency.table import Table
 from spaces import Architecture, Batch, Space
 from spaces.randomness import generator
 
-_COVER = 20_000
+_COVER, _MOST_TURNS = 4_000, 50
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,39 @@ def _processor() -> str:
 
 
 def distinct_keys(space: Space, target: Target) -> list[Key]:
-    """Every distinct kernel and conversion that 20,000 drawn architectures and the extreme ones contain, sorted."""
+    """Every distinct kernel and conversion of the extreme architectures, and of ever more drawn ones until none is new.
+
+    A third of them is drawn uniformly, a third uniformly per choice, and a third mostly in one precision: plain draws
+    hardly ever have a shallow stage or a long chain of integer layers, where a search goes at once. Sorted.
+    """
     extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
-    codes = [space.batch(extremes).codes, space.sample_many(_COVER, generator(0, "profile.cover")).codes]
-    table = space.outline.table(Batch(space, np.concatenate(codes)))
-    todo = work(table, weight_names(target.menu), target.batch)
-    keys: set[Key] = {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
+    keys = _keys(space.batch(extremes), target)
+    for turn in range(_MOST_TURNS):
+        rng = generator(0, "profile.cover", turn)
+        drawn = [space.sample_many(_COVER, rng, by_choice=by_choice) for by_choice in (False, True, True)]
+        _unify(drawn[2], rng)
+        new = set().union(*(_keys(batch, target) for batch in drawn)) - keys
+        if not new:
+            break
+        keys |= new
     return sorted(keys, key=str)
+
+
+def _keys(batch: Batch, target: Target) -> set[Key]:
+    todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
+    return {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
+
+
+def _unify(batch: Batch, rng: np.random.Generator) -> None:
+    """Give a random share of each network's layers one and the same precision. Changes ``batch``."""
+    chosen = [c for c in batch.space.choices if c.name in batch.space.outline.precision_choices]
+    common = sorted({str(v) for c in chosen for v in c.values})
+    wanted, share = rng.integers(max(1, len(common)), size=len(batch)), rng.random(len(batch))
+    for choice in chosen:
+        column = batch.codes[:, batch.space.column[choice.name]]
+        for i, name in enumerate(common):
+            if name in choice.values:
+                column[(column >= 0) & (wanted == i) & (rng.random(len(batch)) < share)] = choice.code(name)
 
 
 def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:

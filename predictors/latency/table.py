@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from predictors.latency.probe import Timing
 
 SCHEMA = 1
 UNIT = "ms"
+_LARGEST = sys.float_info.max
 
 
 class TableError(ValueError):
@@ -59,7 +60,9 @@ class Table:
             rows = {key: _timing(row, f"{source}: row '{key}'", zero=True) for key, row in data["rows"].items()}
             networks = {key: _timing(row, f"{source}: network {key}") for key, row in data["networks"].items()}
             return cls(dict(data["device"]), call_ms, rows, networks)
-        except (KeyError, TypeError, AttributeError) as error:
+        except TableError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise TableError(f"{source}: damaged table: {error!r}") from error
 
 
@@ -67,14 +70,18 @@ def _timing(row: Mapping[str, Any], where: str, zero: bool = False) -> Timing:
     return Timing(
         _time(row["median_ms"], where, zero),
         _time(row["p20_ms"], where, zero),
-        float(row["spread"]),
-        int(row["rounds"]),
+        _number(row["spread"], where, "a spread"),
+        int(_number(row["rounds"], where, "a count")),
     )
 
 
 def _time(value: Any, where: str, zero: bool) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
-        raise TableError(f"{where}: {value!r} is not a time in {UNIT}")
-    if value == 0 and not zero:
+    if _number(value, where, f"a time in {UNIT}") == 0 and not zero:
         raise TableError(f"{where}: a network cannot take no time")
+    return float(value)
+
+
+def _number(value: Any, where: str, what: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+        raise TableError(f"{where}: {value!r:.60} is not {what}")
     return float(value)
