@@ -52,12 +52,6 @@ class Delivered:
         weighted = [y for y in self.layers if y.kind in WEIGHTED and y.precision.name in backend.MENU]
         return [y.path for y in weighted if backend.MENU[y.precision.name].form == "container"]
 
-    def test(self, evaluate: Evaluator, threads: int) -> Quality:
-        """Quality of the *file* on the test split."""
-        split = evaluate.dataset.test
-        outputs = run_file(self.model, split.images.numpy(), threads)
-        return quality(torch.from_numpy(outputs), split.labels)
-
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
     """Write ``exports/<key>/`` with model, architecture and weights, after the proof that they agree.

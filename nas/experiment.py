@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from nas.objectives import OBJECTIVES
 from spaces import Space
 from spaces.datasets import SHAPES
 from spaces.load import locate, read_space
-from spaces.yaml import Problems, Section, nearest, read_file
+from spaces.yaml import Problems, Section, nearest, plain, read_file, read_text
 
 if TYPE_CHECKING:
     from predictors.latency import Target
@@ -98,6 +100,16 @@ class Experiment:
         """Folder of the dataset; a relative one is meant from the file's folder."""
         return None if self.data.root is None else self.source.parent / self.data.root
 
+    def resolved(self) -> str:
+        """The file as YAML that means the same anywhere: name, budget and folder of the data written out."""
+        document = plain(read_text(self.text, str(self.source)))
+        assert isinstance(document, dict)
+        document["name"] = self.space.name
+        document["search"] = {**document.get("search", {}), "budget": dict(self.search.budget)}
+        if self.root is not None:
+            document["data"] = {**document["data"], "root": str(self.root.resolve())}
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
     def with_budget(self, **limits: float | None) -> Experiment:
         """The same with these limits instead; a latency limit of either form replaces both."""
         given = {name: value for name, value in limits.items() if value is not None}
@@ -123,17 +135,13 @@ class Experiment:
         }
 
 
-def load(source: str | Path, origin: Path | None = None) -> Experiment:
-    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is.
-
-    ``origin``: where a copied file came from, whose folder its relative paths are meant from.
-    """
+def load(source: str | Path) -> Experiment:
+    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is."""
     path = locate(source)
-    origin = (origin or path).resolve()
     problems = Problems(str(path))
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
-    data = _data(root.section("data"), origin, problems)
+    data = _data(root.section("data"), path, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
     search = _search(root.section("search"), problems)
@@ -142,7 +150,7 @@ def load(source: str | Path, origin: Path | None = None) -> Experiment:
     export.finish()
     problems.raise_if_any()
     assert space is not None
-    return Experiment(origin, path.read_text(encoding="utf-8"), space, data, train, device, search)
+    return Experiment(path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search)
 
 
 def _data(section: Section, path: Path, problems: Problems) -> Data:

@@ -61,7 +61,9 @@ class _Pipeline:
         self.seed = int(start["seed"])
         self.table = Path(start["table"]) if start["table"] else None
         self.remeasure = bool(start["remeasure"])
-        self.seconds = {r["stage"]: float(r["seconds"]) for r in run.ledger.of("stage")}
+        self.seconds: dict[str, float] = {}
+        for record in run.ledger.of("stage"):
+            self.seconds[record["stage"]] = self.seconds.get(record["stage"], 0.0) + float(record["seconds"])
 
     def run(self) -> dict[str, Any]:
         evaluate, predict, facts = self._prepare()
@@ -78,7 +80,10 @@ class _Pipeline:
             baselines = self._baselines(verifier, found, budget, aimed, chosen or rows[0])
             table = list({id(row): row for row in [*rows, *(b["row"] for b in baselines)]}.values())
             verifier.confirm(table)
-            chosen = contract.choose(rows, budget)
+            # Whoever found it, the best network that keeps the budget is what the user gets.
+            chosen = contract.choose(table, budget)
+            if chosen is not None and chosen not in rows:
+                rows.append(chosen)
             for row in table:
                 verifier.test(row)
             progress.outcome = f"{len(rows)} finalists, {sum(contract.holds(r, budget) for r in rows)} keep the budget"
@@ -217,14 +222,13 @@ class _Timed:
         self._stage.__exit__(*error)
         if error[0] is None:
             seconds = time.monotonic() - self._start
-            self._pipeline.seconds[self._name] = seconds
+            self._pipeline.seconds[self._name] = self._pipeline.seconds.get(self._name, 0.0) + seconds
             self._pipeline.run_.ledger.append("stage", stage=self._name, seconds=seconds)
 
 
 def _baseline(row: Row) -> dict[str, Any]:
-    return {
-        name: row[name] for name in ("key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "model")
-    }
+    kept = ("key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "container", "simulated", "model")
+    return {name: row[name] for name in kept}
 
 
 def _has_float(space: Any) -> bool:

@@ -31,11 +31,9 @@ class Run:
     def create(cls, runs: Path, asked: Experiment, start: dict[str, Any]) -> Run:
         """A new folder ``<name>-<n>`` with the experiment and the ``start`` record (budget, seed, table …)."""
         folder = files.new_folder(runs, asked.space.name)
-        files.write_atomic(folder / EXPERIMENT, asked.text.encode())
+        files.write_atomic(folder / EXPERIMENT, asked.resolved().encode())
         run = cls(folder)
-        run.ledger.append(
-            "start", source=str(asked.source), budget=dict(asked.search.budget), settings=asked.to_json(), **start
-        )
+        run.ledger.append("start", budget=dict(asked.search.budget), settings=asked.to_json(), **start)
         return run
 
     @classmethod
@@ -59,9 +57,7 @@ class Run:
 
     def experiment(self) -> Experiment:
         """What was asked for, budget of the command line included."""
-        start = self.start
-        asked = experiment.load(self.folder / EXPERIMENT, Path(start["source"]))
-        return asked.with_limits(start["budget"])
+        return experiment.load(self.folder / EXPERIMENT)
 
     def result(self) -> dict[str, Any] | None:
         """``result.json``, or ``None`` while the run is not done."""

@@ -10,7 +10,7 @@ from spaces.families import FAMILIES
 from spaces.families.convnet import read_precision
 from spaces.families.options import take
 from spaces.space import Space
-from spaces.yaml import Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, plain, read_file
+from spaces.yaml import Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, plain, read_file, shown
 
 ZOO = Path(__file__).parent / "zoo"
 SECTIONS = ("name", "data", "model", "precision", "train", "device", "search", "export")
@@ -53,15 +53,15 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     name = root.text("name", default_name)
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         problems.add(
-            root.mark("name"), f"name '{name}' must be lower-case letters, digits, '.', '_' or '-'", "wrong-name"
+            root.mark("name"), f"name {shown(name)} must be lower-case letters, digits, '.', '_' or '-'", "wrong-name"
         )
+    before = len(problems)
+    precisions = take(root, "precision", read_precision, "float", problems)
     if root.require("model") is None:
         return None
-    before = len(problems)
     model = root.section("model")
     family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
     shape, classes = _interface(model, root.section("data"), problems)
-    precisions = take(root, "precision", read_precision, "float", problems)
     # Of an unknown family check what can be checked: most likely its name is only mistyped.
     family = family or nearest(str(plain(model.child("family") or Scalar("", "", root.mapping_mark))), FAMILIES)
     if family is None:

@@ -13,7 +13,14 @@ from spaces import Architecture, Layer, Space
 from spaces.outline import WEIGHTED
 from supernets.elastic import ElasticConv, ElasticLinear, Moments, moments_of, pooled
 from supernets.graph import run
-from supernets.quantization import ACTIVATION, activation_grid, quantize_activation, quantize_dynamic
+from supernets.quantization import (
+    ACTIVATION,
+    activation_grid,
+    bias_steps,
+    quantize_activation,
+    quantize_dynamic,
+    weight_scale,
+)
 
 
 @dataclass(frozen=True)
@@ -124,17 +131,30 @@ class Supernet(nn.Module):
         return run(selection.layers, x, self._weighted, self._store)
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
+        assert self._selection is not None
+        calibration, records = self._selection.calibration, self._selection.records
         module = self.layer(layer.path)
         if isinstance(module, ElasticLinear):
-            return module(x, layer)  # type: ignore[no-any-return]
-        y = module.convolve(x, layer)
-        if module.norm is None:
-            return y
-        assert self._selection is not None
-        if self._selection.records is not None:
-            self._selection.records.moments.setdefault(layer.path, []).append(moments_of(y))
-        calibration = self._selection.calibration
-        return module.norm(y, calibration.moments[layer.path] if calibration else None)  # type: ignore[no-any-return]
+            y = module(x, layer)
+        else:
+            y = module.convolve(x, layer)
+            if module.norm is not None:
+                if records is not None:
+                    records.moments.setdefault(layer.path, []).append(moments_of(y))
+                y = module.norm(y, calibration.moments[layer.path] if calibration else None)
+        if calibration is None or layer.precision.weight is None:
+            return y  # type: ignore[no-any-return]
+        return y + self._bias_rounding(layer, calibration).reshape(-1, *[1] * (y.dim() - 2))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _bias_rounding(self, layer: Layer, calibration: Calibration) -> Tensor:
+        """(c_out,) what a bias in whole steps, as an integer kernel adds it, differs by from the folded bias."""
+        assert layer.precision.weight is not None
+        module = self.layer(layer.path)
+        factor, bias = module.folded(layer, calibration.moments.get(layer.path))
+        scale, _ = calibration.grids[layer.inputs[0]]
+        step = weight_scale(module.active(layer), layer.precision.weight) * factor * scale
+        return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
     def _store(self, name: str, x: Tensor) -> Tensor:
         assert self._selection is not None

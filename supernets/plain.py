@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from spaces import INPUT, Layer
 from supernets.graph import run
-from supernets.quantization import quantize_activation
+from supernets.quantization import bias_steps, quantize_activation
 
 
 class Grid(nn.Module):
@@ -57,7 +57,7 @@ class Quantized(nn.Module):
         self.register_buffer("codes", codes.detach().to(torch.int8).clone())
         self.register_buffer("scale", scale.detach().to(torch.float32).clone())
         self.register_buffer("input_scale", input_scale.detach().to(torch.float32).clone())
-        steps = torch.round(bias.detach().double() / (self.scale * self.input_scale).double())
+        steps = bias_steps(bias, self.scale * self.input_scale)
         if steps.abs().max() >= 2**31:
             raise ValueError(f"{path}: a bias of {bias.abs().max():.3g} does not fit 32 bits of the layer's step")
         self.register_buffer("bias", steps.to(torch.int32))

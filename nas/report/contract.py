@@ -51,12 +51,13 @@ def _head(result: Row) -> Html:
 
 def _row(row: Row, name: str, limits: Row, chosen: bool, asked: bool) -> Html:
     latency, quality = row["latency_ms"], row["quality"]
+    held = "predicted" if latency["measured_upper"] is None else "measured_upper"
+    kept = {held: _kept(latency[held], limits.get("latency_ms"))}
     numbers: list[object] = [words.ms(limits.get("latency_ms") if asked else None)]
-    numbers += [words.ms(latency["predicted"]), words.ms(latency["measured"])]
-    numbers.append(join([words.ms(latency["measured_upper"]), _kept(row, limits)]))
+    numbers += [join([words.ms(latency[n]), kept.get(n, "")]) for n in ("predicted", "measured", "measured_upper")]
     numbers += [words.points(quality[form]) for form in ("predicted", "supernet", "exported")]
     numbers += [words.kb(limits["size_bytes"] if asked else None)] if "size_bytes" in limits else []
-    numbers.append(words.kb(row["size_bytes"]))
+    numbers.append(join([words.kb(row["size_bytes"]), _kept(row["size_bytes"], limits.get("size_bytes"))]))
     texts: list[object] = [join([_items(words.precisions(row["architecture"])), _labels(row)]), _kernels(row)]
     mark = tag("span", "★ chosen", class_="mark good") if chosen else ""
     file = tag("span", link(row["model"], "model.onnx"), class_="mark") if row.get("model") else ""
@@ -69,13 +70,12 @@ def _row(row: Row, name: str, limits: Row, chosen: bool, asked: bool) -> Html:
     )
 
 
-def _kept(row: Row, limits: Row) -> Html:
-    if not limits:
+def _kept(value: float, limit: float | None) -> Html:
+    if limit is None:
         return Html("")
-    good = words.fill(row, limits) <= 1
-    known = "" if row["latency_ms"]["measured_upper"] is not None else ", predicted"
-    said = ("✓ in budget" if good else "✗ over budget") + known
-    return tag("span", said, class_="mark " + ("good" if good else "bad"))
+    if value <= limit:
+        return tag("span", "✓ in budget", class_="mark good")
+    return tag("span", "✗ over budget", class_="mark bad")
 
 
 def _kernels(row: Row) -> Html:

@@ -1,21 +1,13 @@
-"""Figures as plotly.js reads them: plain data and layout, checked by tests against plotly's own schema.
-
-plotly.js takes texts for a small markup language of its own, so every text from a result is escaped here too.
-"""
+"""The three figures of the report: quality against latency, and what each predictor is worth."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.report import words
+from nas.report import plot, words
+from nas.report.plot import Figure
 from nas.report.words import Row
-
-Figure = dict[str, Any]
-
-# Told apart by shape as well as by colour; readable on white and on black.
-GREY, BLUE, ORANGE, GREEN, PINK = "#8b929c", "#3b82c4", "#d9622b", "#25976a", "#c2458f"
 
 
 def front(result: Row) -> Figure:
@@ -24,16 +16,22 @@ def front(result: Row) -> Figure:
     finalists = [f for f in result["finalists"] if best is None or f["key"] != best["key"]]
     hollow = "" if result["verified"] else ", latency predicted"
     traces = [
-        _predicted("trials, predicted", result["trials"], unit, mode="markers", marker=_marker(GREY, 5, opacity=0.5)),
         _predicted(
-            "front, predicted", result["front"], unit, mode="lines", line={"color": BLUE, "width": 2, "shape": "hv"}
+            "trials, predicted", result["trials"], unit, mode="markers", marker=plot.marker(plot.GREY, 5, opacity=0.5)
         ),
-        _verified("baselines" + hollow, result["baselines"], unit, _marker(GREEN, 11, "square")),
-        _verified("finalists" + hollow, finalists, unit, _marker(ORANGE, 11, "diamond")),
-        _verified("chosen" + hollow, [best] if best else [], unit, _marker(ORANGE, 19, "star")),
+        _predicted(
+            "front, predicted",
+            result["front"],
+            unit,
+            mode="lines",
+            line={"color": plot.BLUE, "width": 2, "shape": "hv"},
+        ),
+        _verified("baselines" + hollow, result["baselines"], unit, plot.marker(plot.GREEN, 11, "square")),
+        _verified("finalists" + hollow, finalists, unit, plot.marker(plot.ORANGE, 11, "diamond")),
+        _verified("chosen" + hollow, [best] if best else [], unit, plot.marker(plot.ORANGE, 19, "star")),
     ]
     _label(traces[2], [b["name"] for b in result["baselines"] if _quality(b) is not None])
-    layout = _layout("latency of one call, ms", f"{result['metric']['name']}, {unit}")
+    layout = plot.layout("latency of one call, ms", f"{result['metric']['name']}, {unit}")
     layout["xaxis"] |= {"type": "log", "tickformat": "~g", "dtick": "D2"}
     layout["yaxis"]["range"] = _upper_part(result)
     limit = result["budget"].get("latency_ms")
@@ -49,7 +47,7 @@ def latency(result: Row) -> Figure:
     found = [(p, m) for p, m in found if m is not None]
     figure = _calibration({"unseen networks": pairs, "finalists of this search": found}, "latency, ms", ".4f")
     low, high = figure["layout"]["xaxis"]["range"]
-    band = {"mode": "lines", "hoverinfo": "skip", "line": {"color": GREY, "width": 1, "dash": "dot"}}
+    band = {"mode": "lines", "hoverinfo": "skip", "line": {"color": plot.GREY, "width": 1, "dash": "dot"}}
     for share, shown in ((1.1, True), (0.9, False)):
         y = [share * low, share * high]
         figure["data"].append(
@@ -69,26 +67,28 @@ def _calibration(named: Mapping[str, Sequence[tuple[float, float]]], quantity: s
     values = [value for pairs in named.values() for pair in pairs for value in pair] or [0.0, 1.0]
     margin = 0.04 * (max(values) - min(values)) or 0.01 * abs(max(values)) or 1.0
     ends = [min(values) - margin, max(values) + margin]
-    diagonal = {"mode": "lines", "hoverinfo": "skip", "line": {"color": GREY, "width": 1.5}}
+    diagonal = {"mode": "lines", "hoverinfo": "skip", "line": {"color": plot.GREY, "width": 1.5}}
     traces = [{"type": "scatter", "name": "predicted = measured", "x": ends, "y": ends, **diagonal}]
-    looks = (_marker(BLUE, 8, "circle"), _marker(ORANGE, 10, "diamond"))
+    looks = (plot.marker(plot.BLUE, 8, "circle"), plot.marker(plot.ORANGE, 10, "diamond"))
     for (name, pairs), marker in zip(named.items(), looks, strict=False):
         said = [f"predicted {p:{digits}}<br>measured {m:{digits}}" for p, m in pairs]
         x, y = [m for _, m in pairs], [p for p, _ in pairs]
         if pairs:
-            traces.append(_points(f"{name} ({len(pairs)})", x, y, said, mode="markers", marker=marker))
-    layout = _layout(f"measured {quantity}", f"predicted {quantity}")
+            traces.append(plot.points(f"{name} ({len(pairs)})", x, y, said, mode="markers", marker=marker))
+    layout = plot.layout(f"measured {quantity}", f"predicted {quantity}")
     layout["xaxis"]["range"] = layout["yaxis"]["range"] = ends
     return {"data": traces, "layout": layout}
 
 
 def _predicted(name: str, rows: Sequence[Row], unit: str, **look: Any) -> Figure:
     said = [
-        f"{_safe(r['key'])}<br>predicted: {r['latency_ms']:.4f} ms, {r['quality']:.2f} {_safe(unit)}"
+        f"{plot.safe(r['key'])}<br>predicted: {r['latency_ms']:.4f} ms, {r['quality']:.2f} {plot.safe(unit)}"
         f"<br>counted: {words.kb(r['size_bytes'])} KB"
         for r in rows
     ]
-    return _points(f"{name} ({len(rows)})", [r["latency_ms"] for r in rows], [r["quality"] for r in rows], said, **look)
+    return plot.points(
+        f"{name} ({len(rows)})", [r["latency_ms"] for r in rows], [r["quality"] for r in rows], said, **look
+    )
 
 
 def _verified(name: str, rows: Sequence[Row], unit: str, marker: Figure) -> Figure:
@@ -105,34 +105,30 @@ def _verified(name: str, rows: Sequence[Row], unit: str, marker: Figure) -> Figu
         "width": 3,
     }
     said = [_hover(r, unit) for r in shown]
-    return _points(name, x, [_quality(r) for r in shown], said, mode="markers", marker=marker, error_x=bars)
+    return plot.points(name, x, [_quality(r) for r in shown], said, mode="markers", marker=marker, error_x=bars)
 
 
 def _label(trace: Figure, names: Sequence[str]) -> None:
     """Write names beside points: where points crowd or the figure ends, to the left."""
     ends = {min(trace["x"], default=None), max(trace["x"], default=None)}
-    trace["text"] = [f" {_safe(name)} " for name in names]
+    trace["text"] = [f" {plot.safe(name)} " for name in names]
     trace["textposition"] = [f"middle {'left' if x in ends else 'right'}" for x in trace["x"]]
-    trace |= {"mode": "markers+text", "textfont": {"color": GREEN}, "cliponaxis": False}
+    trace |= {"mode": "markers+text", "cliponaxis": False}
 
 
 def _hover(row: Row, unit: str) -> str:
     time, quality = row["latency_ms"], row["quality"]
     return "<br>".join(
         [
-            _safe(f"{row['name']}: {row['key']}" if "name" in row else row["key"]),
-            _safe(words.precisions(row["architecture"])),
-            f"predicted: {words.ms(time['predicted'])} ms, {words.points(quality['predicted'])} {_safe(unit)}",
+            plot.safe(f"{row['name']}: {row['key']}" if "name" in row else row["key"]),
+            plot.safe(words.precisions(row["architecture"])),
+            f"predicted: {words.ms(time['predicted'])} ms, {words.points(quality['predicted'])} {plot.safe(unit)}",
             f"measured: {words.ms(time['measured'])} ms, at most {words.ms(time['measured_upper'])} ms",
-            f"supernet: {words.points(quality['supernet'])} {_safe(unit)} of validation",
-            f"exported: {words.points(quality['exported'])} {_safe(unit)} of test",
+            f"supernet: {words.points(quality['supernet'])} {plot.safe(unit)} of validation",
+            f"exported: {words.points(quality['exported'])} {plot.safe(unit)} of test",
             f"counted: {words.kb(row['size_bytes'])} KB",
         ]
     )
-
-
-def _points(name: str, x: list[Any], y: list[Any], said: list[str], **look: Any) -> Figure:
-    return {"type": "scatter", "name": _safe(name), "x": x, "y": y, "hovertext": said, "hoverinfo": "text", **look}
 
 
 def _quality(row: Row) -> float | None:
@@ -161,31 +157,6 @@ def _line(limit: float) -> Figure:
         "textangle": 0,
         "xanchor": "left",
         "yanchor": "top",
-        "font": {"color": PINK},
     }
-    look = {"color": PINK, "width": 2, "dash": "dash"}
+    look = {"color": plot.PINK, "width": 2, "dash": "dash"}
     return {"type": "line", "x0": limit, "x1": limit, "y0": 0, "y1": 1, "yref": "paper", "line": look, "label": label}
-
-
-def _marker(colour: str, size: int, symbol: str = "circle", opacity: float = 1.0) -> Figure:
-    return {"color": colour, "size": size, "symbol": symbol, "opacity": opacity}
-
-
-def _layout(x: str, y: str) -> Figure:
-    clear = "rgba(0,0,0,0)"
-    axis = {"automargin": True, "zeroline": False, "gridcolor": "rgba(128,136,150,0.25)"}
-    return {
-        "xaxis": {**axis, "title": {"text": _safe(x)}},
-        "yaxis": {**axis, "title": {"text": _safe(y), "standoff": 12}},
-        "font": {"family": "system-ui, sans-serif", "size": 13},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
-        "hoverlabel": {"align": "left"},
-        "hovermode": "closest",
-        "paper_bgcolor": clear,
-        "plot_bgcolor": clear,
-    }
-
-
-def _safe(text: object) -> str:
-    return html.escape(str(text), quote=False)

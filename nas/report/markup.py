@@ -50,6 +50,12 @@ def scrolled(*children: object) -> Html:
     return tag("div", tag("table", *children), class_="scroll", tabindex="0")
 
 
+def figure(name: str, label: str) -> Html:
+    """The place of a figure, drawn from the data block of this name."""
+    missing = tag("noscript", f"{label}: drawn where JavaScript runs.")
+    return tag("div", missing, id=name, class_="figure", role="img", aria_label=label)
+
+
 def link(path: str, text: object) -> Html:
     """A link to a file beside the report. Whatever ``path`` holds, it leads to no other host and runs no script."""
     return tag("a", text, href="./" + quote(path.lstrip("/")))

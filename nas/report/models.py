@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.report import words
-from nas.report.markup import Html, section, table, tag
+from nas.report.markup import Html, figure, section, table, tag
 from nas.report.words import Row
 
 # What the factors of predictors.latency.model weigh.
@@ -38,7 +38,7 @@ def latency(result: Row) -> Html:
         "Latency model",
         tag("p", f"Predicted against measured latency of {model['networks']} networks it was not fitted on."),
         _pair(
-            _figure("latency", "Predicted against measured latency"),
+            figure("latency", "Predicted against measured latency"),
             table(["predicted against measured", ""], facts),
             table(["part of a call", "factor, fitted", "of what"], factors),
         ),
@@ -61,19 +61,15 @@ def accuracy(result: Row) -> Html:
         "Accuracy predictor",
         tag("p", f"Predicted against measured quality of {model['held_out']} held-out subnets, in the supernet."),
         _pair(
-            _figure("accuracy", "Predicted against measured quality"),
+            figure("accuracy", "Predicted against measured quality"),
             table(["predicted against measured", ""], facts),
             tag("p", note, class_="note"),
         ),
     )
 
 
-def _pair(figure: Html, *beside: Html) -> Html:
-    return tag("div", figure, tag("div", *beside), class_="pair")
-
-
-def _figure(name: str, label: str) -> Html:
-    return tag("div", id=name, class_="figure", role="img", aria_label=label)
+def _pair(drawing: Html, *beside: Html) -> Html:
+    return tag("div", drawing, tag("div", *beside), class_="pair")
 
 
 def _factor(value: float) -> str:

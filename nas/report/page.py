@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.report import contract, figures, layers, models, words
-from nas.report.markup import Html, data, escape, join, section, tag
+from nas.report.markup import Html, data, figure, join, section, tag
+from nas.report.plot import Figure
 from nas.report.style import STYLE
 from nas.report.words import Row
 
 _DRAW = """
 for (const block of document.querySelectorAll("script[data-figure]")) {
   const {data, layout} = JSON.parse(block.textContent);
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  layout.hoverlabel.bgcolor = dark ? "#2a313b" : "#ffffff";
-  layout.hoverlabel.font = {color: dark ? "#e6e9ee" : "#1b1f24"};
   Plotly.newPlot(block.dataset.figure, data, layout, {displayModeBar: false, responsive: true});
 }
 """
@@ -38,7 +36,7 @@ def html(result: Mapping[str, Any]) -> str:
         models.latency(result),
         models.accuracy(result),
         layers.chosen(result),
-        *(data(figure, data_figure=name) for name, figure in _figures(result).items()),
+        *(data(drawn, data_figure=name) for name, drawn in _figures(result).items()),
         *(Html(f"<script>{script}</script>") for script in scripts),
     ]
     head = [
@@ -61,7 +59,7 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _figures(result: Row) -> dict[str, figures.Figure]:
+def _figures(result: Row) -> dict[str, Figure]:
     return {"front": figures.front(result), "latency": figures.latency(result), "accuracy": figures.accuracy(result)}
 
 
@@ -98,11 +96,12 @@ def _met(result: Row) -> str:
 def _verdict(result: Row) -> Html:
     row = words.chosen(result)
     if row is None:
-        return tag("p", tag("b", words.no_network(result)), ".", class_="verdict bad")
+        known = "" if result["verified"] else f" ({words.UNVERIFIED})"
+        return tag("p", tag("b", words.no_network(result), known, "."), class_="verdict bad")
     sentence = f"Network {row['key']} {_promise(row, result)}"
     notes = [f"{said}." for said in words.comparisons(result)]
-    notes += [
-        f"NOTE: the baseline {better['name']} keeps the budget too, and is better on the validation images: "
+    warnings = [
+        f"The baseline {better['name']} keeps the budget too, and is better on the validation images: "
         f"{words.points(better['quality']['supernet'])} against {words.points(row['quality']['supernet'])}."
         for better in words.better_baselines(result)
     ]
@@ -111,16 +110,17 @@ def _verdict(result: Row) -> Html:
         [
             tag("p", tag("b", sentence), _quality(row, result["metric"]), class_=f"verdict {kind}"),
             tag("ul", *(tag("li", note) for note in notes), class_="note") if notes else "",
+            *(tag("p", tag("b", warning), class_="warn") for warning in warnings),
         ]
     )
 
 
 def _promise(row: Row, result: Row) -> str:
-    latency = f"{words.bound_ms(row):.4f} ms"
+    latency, size = f"{words.bound_ms(row):.4f} ms", f"{words.kb(row['size_bytes'])} KB"
     asked = "" if not result["budget"] else f" (asked: {words.budget(result['budget'])})"
     if not result["verified"] or row["latency_ms"]["measured_upper"] is None:
-        return f"is predicted to take {latency}{asked}; {words.UNVERIFIED}."
-    return f"{'keeps the budget: ' if asked else ''}it takes at most {latency}, measured{asked}."
+        return f"is predicted to take {latency}, and has {size}{asked}; {words.UNVERIFIED}."
+    return f"{'keeps the budget: it ' if asked else ''}takes at most {latency}, measured, and has {size}{asked}."
 
 
 def _quality(row: Row, metric: Row) -> str:
@@ -131,11 +131,11 @@ def _quality(row: Row, metric: Row) -> str:
 
 
 def _front(result: Row) -> Html:
+    where = "latency measured, with a bar up to its upper bound" if result["verified"] else "latency predicted"
     said = (
-        "Trials and front are predicted, for the validation images. Finalists and baselines stand at the latency "
-        "measured, with a bar up to its upper bound, and the quality of the exported file on the test images; the two "
-        "sets of images differ, so compare heights within one kind. Hover for details; drag to zoom; double-click to "
-        "see all trials, again to come back."
+        f"Trials and front are predicted, for the validation images. Finalists and baselines stand at the {where}, and "
+        "the quality of the exported file on the test images; the two sets of images differ, so compare heights within "
+        "one kind. Hover for details; drag to zoom; double-click to see all trials, again to come back."
     )
-    drawing = tag("div", id="front", class_="figure", role="img", aria_label="Quality against latency of all networks")
-    return section("Quality against latency", tag("p", escape(said), class_="note"), drawing)
+    drawing = figure("front", "Quality against latency of all networks")
+    return section("Quality against latency", tag("p", said, class_="note"), drawing)

@@ -65,7 +65,7 @@ summary { cursor: pointer; }
 .pair > * { min-width: 0; }
 .pair .figure { height: 25rem; }
 .figure text { fill: var(--ink) !important; }
-.figure .hoverlayer text { fill: revert-layer !important; }
+.figure .hovertext path { fill: var(--card) !important; stroke: var(--soft) !important; }
 @media (max-width: 40rem) { dl .wide { grid-column: auto; } }
 @media print { body { background: none; } section { break-inside: avoid; } }
 """

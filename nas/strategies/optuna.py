@@ -1,9 +1,9 @@
 """``optuna:<sampler>``: Optuna's samplers behind ask and tell.
 
-A choice becomes a parameter of its own name: ordered numbers an integer over their positions, everything else a category.
-Absent choices are asked for too, and ignored: these samplers recombine only what every trial has, and would draw the
-kernels and precisions of all but the shallowest networks at random. A budget becomes a constraint, which they treat as a
-preference.
+A choice becomes a parameter of its own name: ordered numbers an integer over their positions, everything else a
+category. Absent choices are asked for too, and ignored: these samplers recombine only what every trial has, and would
+draw the kernels and precisions of all but the shallowest networks at random. A budget becomes a constraint, which they
+treat as a preference.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from supernets.quantization.quantizer import (
     ACTIVATION,
+    bias_steps,
     quantize_activation,
     quantize_dynamic,
     quantize_weight,
@@ -13,6 +14,7 @@ from supernets.quantization.scales import activation_grid, weight_scale
 __all__ = [
     "ACTIVATION",
     "activation_grid",
+    "bias_steps",
     "quantize_activation",
     "quantize_dynamic",
     "quantize_weight",

@@ -44,6 +44,11 @@ def quantize_weight(weight: Tensor, spec: QuantSpec) -> Tensor:
     return straight_through(weight, codes * scale.reshape(-1, *[1] * (weight.dim() - 1)))
 
 
+def bias_steps(bias: Tensor, step: Tensor) -> Tensor:
+    """``bias`` (c_out,) in whole steps of an integer kernel's sums, float64; ``step`` (c_out,) = input scale x scale."""
+    return torch.round(bias.detach().double() / step.double())
+
+
 def quantize_activation(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
     """``x`` on a given grid, clipped to it: the arithmetic of ONNX QuantizeLinear and DequantizeLinear.
 

@@ -34,7 +34,7 @@ model:
   input: [3, 32, 32]
   classes: 10
   stages:
-    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [8, 64, 8]}, kernel: {choice: [3, 5, 7], per: block}, residual: true}
+    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [8, 64, 8]}, kernel: {choice: [3, 5], per: block}, residual: true}
     - {depth: {choice: [1, 2, 3, 4]}, width: {range: [16, 128, 8]}, kernel: {choice: [3, 5, 7], per: block}, stride: 2}
     - {depth: {choice: [1, 2, 3, 4]}, width: {range: [32, 256, 16]}, kernel: 3, stride: 2, residual: true}
 precision: {choice: [float, w8a8, w4a8], per: layer}
@@ -70,9 +70,7 @@ def head(source: str, precision: str) -> tuple[Record, Record]:
     return Record("pool", "pool", (source,)), Record("classifier", "linear", ("pool",), 10, precision=precision)
 
 
-def expected_work(
-    layers: Sequence[Layer], batch: int = 1
-) -> tuple[list[LayerKey], list[BoundaryKey], int, int]:
+def expected_work(layers: Sequence[Layer], batch: int = 1) -> tuple[list[LayerKey], list[BoundaryKey], int, int]:
     """(kernels, conversions, layers, float links) of one network, from its resolved layers one after the other."""
     stored = {layer.path for layer in layers if layer.out8} | {INPUT for y in layers if INPUT in y.inputs and y.in8}
     integer = {layer.path for layer in layers if layer.runs8}
@@ -82,9 +80,19 @@ def expected_work(
         form = "w8c" if y.precision.quantized else "f32"
         kernels.append(
             LayerKey(
-                y.kind, y.kernel, y.stride, y.c_in, y.c_out, y.h, y.w, batch, form,
-                "u8" if y.runs8 else "f32", "u8" if y.runs8 and y.out8 else "f32", y.activation,
-            )  # fmt: skip
+                y.kind,
+                y.kernel,
+                y.stride,
+                y.c_in,
+                y.c_out,
+                y.h,
+                y.w,
+                batch,
+                form,
+                "u8" if y.runs8 else "f32",
+                "u8" if y.runs8 and y.out8 else "f32",
+                y.activation,
+            )
         )
         for source in y.inputs:
             if source in stored:

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from predictors.latency.backends import onnxruntime as backend
-from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.key import BoundaryKey, LayerKey
 from predictors.latency.probes import empty_model, key_model, network_model
 from predictors.latency.profile import Target, distinct_keys, whole_network
 from spaces import Record
@@ -125,7 +125,7 @@ def test_every_layer_of_a_drawn_network_runs_on_the_kernel_that_its_outline_says
 
 
 def two_convs(broken: bool) -> bytes:
-    """Two integer convolutions; ``broken``: the first one's output passes a LeakyRelu, which no integer kernel takes in.
+    """Two integer convolutions; ``broken``: the first one's output passes a LeakyRelu, so it runs in float.
 
     All scales are equal, so that the runtime merges their initialisers under the name of one of them.
     """

@@ -71,7 +71,9 @@ def test_costs_do_not_depend_on_the_company(space: Space, seed: int) -> None:
     batch = space.sample_many(5, generator(seed, "test"), by_choice=True)
     together = space.cost(batch)
     for row, architecture in enumerate(batch):
-        assert {k: [v[row]] for k, v in together.items()} == {k: v.tolist() for k, v in space.cost([architecture]).items()}
+        assert {k: [v[row]] for k, v in together.items()} == {
+            k: v.tolist() for k, v in space.cost([architecture]).items()
+        }
 
 
 def test_precision_changes_size_and_bit_operations_alone() -> None:

@@ -100,7 +100,9 @@ def test_counting_is_exact_far_above_64_bits() -> None:
 def wide_tree() -> Space:
     """Value 1 of the first choice stands above 5 ** 40 > 2 ** 63 architectures, value 0 above 3 x 5 ** 40."""
     below = [Choice(f"w{i}", (0, 1, 2, 3, 4), Condition("top", (0, 1))) for i in range(40)]
-    return Space("wide", (Choice("top", (0, 1, 2)), Choice("extra", (0, 1, 2), Condition("top", (0,))), *below), NO_LAYERS)
+    return Space(
+        "wide", (Choice("top", (0, 1, 2)), Choice("extra", (0, 1, 2), Condition("top", (0,))), *below), NO_LAYERS
+    )
 
 
 def test_totals_above_64_bits_are_drawn_in_proportion() -> None:
@@ -249,7 +251,9 @@ def test_extremes_go_by_value_and_not_by_position() -> None:
 
 
 def test_a_restricted_space_holds_exactly_the_architectures_of_those_precisions() -> None:
-    space = space_of(PLAIN.replace("choice: [3, 4, 6]", "choice: [3, 6]").replace("choice: [1, 3, 5]", "choice: [3, 5]"))
+    space = space_of(
+        PLAIN.replace("choice: [3, 4, 6]", "choice: [3, 6]").replace("choice: [1, 3, 5]", "choice: [3, 5]")
+    )
     small = space.restrict({"w8a8", "float", "w2a8"})
     names = space.outline.precision_choices
     wanted = {a.key for a in space.enumerate() if "w4a8" not in [a[n] for n in names if n in a]}

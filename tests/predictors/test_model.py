@@ -1,0 +1,151 @@
+"""The latency model: its factors, its error, and what it refuses."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from predictors.latency import LatencyModel, Table, TableError, Target, Timing, fit
+from predictors.latency.model import FEATURES, features, weight_names
+from predictors.latency.profile import distinct_keys, networks_to_time
+from predictors.metrics import mape, tau
+from spaces import Architecture, Space
+from spaces.randomness import generator
+from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network, space_of
+
+Floats = NDArray[np.float64]
+MENU = Target().menu
+# In the order of FEATURES. The first four are those that the fit is drawn to, the others arbitrary.
+FACTORS = np.array([1.0, 1.0, 1.0, 1.0, -0.05, 0.8, 0.5, 1.3])
+
+
+@cache
+def residual() -> Space:
+    return space_of(RESIDUAL)
+
+
+@cache
+def synthetic(factors: tuple[float, ...] = tuple(FACTORS)) -> tuple[Table, list[Architecture], list[Architecture]]:
+    """(a table with drawn rows, networks to fit, unseen ones), all timed by the model's own formula."""
+    space, rng = residual(), generator(5, "test.table")
+    keys = distinct_keys(space, Target())
+    rows = {
+        str(key): Timing(ms, ms, 0.0, 15) for key, ms in zip(keys, rng.uniform(0.002, 0.05, len(keys)), strict=True)
+    }
+    table = Table({}, 0.003, rows, {})
+    fitted = networks_to_time(space, 0, 24, 12)
+    unseen = [a for a in space.sample_many(40, generator(9, "test.unseen")) if a not in set(fitted)]
+    times = features(space, table, MENU, 1, [*fitted, *unseen]) @ np.array(factors)
+    networks = {a.to_json(): Timing(t, t, 0.0, 15) for a, t in zip([*fitted, *unseen], times.tolist(), strict=True)}
+    return Table({}, 0.003, rows, networks), fitted, unseen
+
+
+def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
+    """Float kernels, integer kernels, others, conversions, links, layers, conversions counted, the call."""
+    space = network(conv("a", "input", 4, "float"), conv("b", "a", 8, "w8a8", stride=2), *head("b", "float"))
+    times = {
+        "conv k3 s1 g1 1x4@8x8 b2 f32/f32>f32 relu": 0.1,
+        "conv k3 s2 g1 4x8@8x8 b2 w8c/u8>u8 relu": 0.02,
+        "pool k1 s1 g1 8x8@4x4 b2 f32/f32>f32 none": 0.003,
+        "linear k1 s1 g1 8x10@1x1 b2 f32/f32>f32 none": 0.4,
+        "quantize 4@8x8": 0.005,
+        "dequantize 8@4x4": 0.0007,
+    }
+    table = Table({}, 0.009, {key: Timing(ms, ms, 0.0, 1) for key, ms in times.items()}, {})
+    (row,) = features(space, table, MENU, 2, [NO_CHOICE])
+    assert dict(zip(FEATURES, row.tolist(), strict=True)) == {
+        "float kernels": pytest.approx(0.5),
+        "integer kernels": pytest.approx(0.02),
+        "other layers": pytest.approx(0.003),
+        "conversions": pytest.approx(0.0057),
+        "float links": pytest.approx(8e-6),
+        "layers": pytest.approx(4e-3),
+        "conversions counted": pytest.approx(2e-3),
+        "call": pytest.approx(0.009),
+    }
+
+
+def test_known_factors_are_found_again() -> None:
+    """Timings made from the formula give its factors, no error, and the times of unseen networks."""
+    table, fitted, unseen = synthetic()
+    model = fit(residual(), table, MENU, 1, fitted)
+    assert model.factors == pytest.approx(FACTORS, abs=2e-3)
+    assert model.error < 1e-4
+    mean, std = model.predict(unseen)
+    assert mean == pytest.approx([table.networks[a.to_json()].median_ms for a in unseen], rel=1e-4)
+    assert std == pytest.approx(mean * model.error)
+
+
+def test_factors_far_from_one_still_predict_unseen_networks() -> None:
+    """The pull to plain additivity is weak: it costs well under a percent with 49 networks."""
+    table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.02, 1.5, 0.2, 2.0))
+    model = fit(residual(), table, MENU, 1, fitted)
+    measured = np.array([table.networks[a.to_json()].median_ms for a in unseen])
+    assert mape(model.predict(unseen)[0], measured) < 1.0
+    assert tau(model.predict(unseen)[0], measured) > 0.98
+    assert model.error < 0.01
+
+
+def test_factors_stay_within_their_bounds() -> None:
+    """Times that no sane factors explain: none is negative, and float links can only save time."""
+    table, fitted, _ = synthetic()
+    wrong = {
+        key: Timing(t.median_ms * (3 if i % 2 else 0.2), 0.0, 0.0, 1)
+        for i, (key, t) in enumerate(table.networks.items())
+    }
+    model = fit(residual(), Table({}, table.call_ms, table.rows, wrong), MENU, 1, fitted)
+    low = [0.5, 0.5, 0.2, 0.2, -np.inf, 0, 0, 0]
+    high = [2, 2, 6, 6, 0, np.inf, np.inf, np.inf]
+    assert np.all((low <= model.factors) & (model.factors <= high))
+    assert model.error > 0.5
+
+
+def test_three_networks_are_enough_for_sane_factors() -> None:
+    """Fewer equations than factors: the pull decides, and nothing explodes."""
+    table, fitted, unseen = synthetic()
+    model = fit(residual(), table, MENU, 1, fitted[:3])
+    measured = np.array([table.networks[a.to_json()].median_ms for a in unseen])
+    assert mape(model.predict(unseen)[0], measured) < 25
+
+
+def test_predictions_do_not_depend_on_the_batch_they_are_made_in() -> None:
+    """One at a time, as a list or as a batch: the same numbers."""
+    table, fitted, _ = synthetic()
+    model = fit(residual(), table, MENU, 1, fitted)
+    batch = residual().sample_many(30, generator(1, "test.batch"), by_choice=True)
+    mean = model.predict(batch)[0]
+    assert model.predict(list(batch))[0] == pytest.approx(mean, rel=1e-12)
+    assert [model.predict([a])[0][0] for a in batch] == pytest.approx(mean, rel=1e-12)
+
+
+def test_a_network_that_was_not_timed_cannot_be_fitted() -> None:
+    """Its name in the error is its JSON."""
+    table, fitted, _ = synthetic()
+    stranger = next(a for a in residual().sample_many(200, generator(77, "s")) if a.to_json() not in table.networks)
+    with pytest.raises(KeyError, match=r"stages\.0\.depth"):
+        fit(residual(), table, MENU, 1, [*fitted, stranger])
+
+
+def test_a_layer_without_a_row_is_an_error_and_not_a_guess() -> None:
+    """A table of another space names the key that it lacks."""
+    table, fitted, _ = synthetic()
+    model = fit(residual(), table, MENU, 1, fitted)
+    rows = {key: t for key, t in table.rows.items() if not key.startswith("linear")}
+    short = LatencyModel(residual(), Table({}, 0.003, rows, {}), MENU, 1, model.factors, 0.0)
+    with pytest.raises(TableError, match=r"no row 'linear k1 s1 g1 \d+x10@1x1 b1 \S+ none'; nearest: "):
+        short.predict(fitted[:5])
+
+
+def test_the_record_of_a_model_names_its_factors() -> None:
+    """Plain data, in the order of FEATURES."""
+    model = LatencyModel(residual(), Table({}, 0, {}, {}), MENU, 1, FACTORS, 0.02)
+    assert model.to_json() == {"factors": dict(zip(FEATURES, FACTORS.tolist(), strict=True)), "error": 0.02}
+
+
+def test_weight_names_follow_the_menu_of_the_device() -> None:
+    """Four bits run on the kernel of eight; a precision without a kernel has no name."""
+    assert weight_names(MENU) == {0: "f32", 8: "w8c", 4: "w8c"}
+    assert weight_names({"float": "float", "w4a8": "w4a8"}) == {0: "f32", 4: "w4c"}
