@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,16 @@ class Search:
     def export(self, out: str | Path, latency_ms: float | None = None) -> dict[str, Any]:
         """Copy the files of the best measured finalist within ``latency_ms`` (default: the run's budget) to ``out``.
 
-        Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast.
+        Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast, ``ValueError`` if
+        its model is not the file that was exported.
         """
         limits = dict(self._result["budget"]) if latency_ms is None else {"latency_ms": latency_ms}
         row = best_row(self._result, limits)
-        for file in sorted((self.run.folder / row["model"]).parent.iterdir()):
+        model = self.run.folder / row["model"]
+        recorded = {record["key"]: record["sha256"] for record in self.run.ledger.of("export")}
+        if files.file_digest(model) != recorded.get(row["key"]):
+            raise ValueError(f"{model}: not the file that was exported (SHA-256 differs)")
+        for file in sorted(f for f in model.parent.iterdir() if not f.name.startswith(".")):  # kills leave .tmp files
             files.write_atomic(Path(out) / file.name, file.read_bytes())
         return row
 
@@ -96,6 +102,11 @@ def start(
     table: str | Path | None, remeasure: bool,
 ) -> Run:  # fmt: skip
     """A new run, its first record written; checks the file before anything is."""
+    if latency_ms is not None and latency_share is not None:
+        raise ValueError("a budget has --latency-ms or --latency-share, not both [ambiguous]")
+    for name, limit in (("latency_ms", latency_ms), ("latency_share", latency_share)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise ValueError(f"{name} must be a finite number above 0, not {limit} [out-of-range]")
     asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
     if table is not None:
         from nas.stages.profile import read_table

@@ -23,11 +23,6 @@ class Quality:
     accuracy: float
     log_likelihood: float
 
-    @property
-    def order(self) -> tuple[float, float]:
-        """To compare by: accuracy first; among equals, of which few images make many, the likelihood."""
-        return self.accuracy, self.log_likelihood
-
 
 def quality(logits: Tensor, labels: Tensor) -> Quality:
     """Quality of ``logits`` (n, classes) against ``labels`` (n,)."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
 DATASETS = tuple(sorted(SHAPES))
+NEED_ROOT = ("fashion_mnist",)
 SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
 STRATEGIES = ("optuna:nsga2", "random")
@@ -142,6 +143,8 @@ def load(source: str | Path) -> Experiment:
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
     data = _data(root.section("data"), path, problems)
+    if space is not None:
+        _check_interface(root.section("model"), space, data.dataset, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
     search = _search(root.section("search"), problems)
@@ -164,8 +167,20 @@ def _data(section: Section, path: Path, problems: Problems) -> Data:
         near = nearest(Path(made.root).name, [p.name for p in folder.iterdir()] if folder.is_dir() else [])
         hint = f"did you mean '{near}'?" if near else None
         problems.add(section.mark("root"), f"no folder '{made.root}'", "missing-file", hint)
+    if made.root is None and made.dataset in NEED_ROOT:
+        what = f"dataset {made.dataset} needs the key 'space.data.root': the folder of its files"
+        problems.add(section.mark("dataset"), what, "missing-key")
     section.finish()
     return made
+
+
+def _check_interface(model: Section, space: Space, dataset: str, problems: Problems) -> None:
+    """The model must take the images and give the classes that the dataset has."""
+    shape, classes = SHAPES[dataset]
+    if space.outline.input_shape != shape:
+        problems.add(model.mark("input"), f"images of {dataset} are {list(shape)}", "wrong-shape", "delete input")
+    if space.outline.classes != classes:
+        problems.add(model.mark("classes"), f"{dataset} has {classes} classes", "wrong-shape", "delete classes")
 
 
 def _train(section: Section) -> Train:

@@ -75,7 +75,7 @@ def find(run: Run, space: Space, text: str) -> Architecture:
         raise NotAnArchitecture(
             f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]"
         ) from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise NotAnArchitecture(f"{text[:80]}: not JSON: {error} [syntax]") from error
     except ValueError as error:
         raise NotAnArchitecture(f"{error} [wrong-architecture]") from error

@@ -75,6 +75,10 @@ class Run:
 
 
 def list_runs(runs: Path) -> list[Path]:
-    """Folders of runs, oldest number first within a name."""
-    found = [f for f in runs.iterdir() if (f / LEDGER).exists()] if runs.is_dir() else []
-    return sorted(found, key=lambda f: (f.name.rsplit("-", 1)[0], int(f.name.rsplit("-", 1)[-1])))
+    """Folders of runs, oldest number first within a name; one that was renamed counts as a name of its own."""
+
+    def place(folder: Path) -> tuple[str, int, str]:
+        name, _, number = folder.name.rpartition("-")
+        return (name, int(number), "") if name and number.isdecimal() else (folder.name, 0, "")
+
+    return sorted((f for f in runs.iterdir() if (f / LEDGER).exists()), key=place) if runs.is_dir() else []

@@ -20,6 +20,8 @@ def within(predicted: Floats, measured: Floats, share: float) -> float:
 
 
 def tau(a: Floats, b: Floats) -> float:
-    """Kendall's rank correlation (tau-b); 0 where one of the two is constant."""
+    """Kendall's rank correlation (tau-b); 0 where one of the two is constant, or nothing can be ranked."""
+    if len(a) < 2:
+        return 0.0
     value = float(kendalltau(a, b).statistic)
     return value if np.isfinite(value) else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nas.data.splits import Dataset, Split, standardised
 from spaces.randomness import generator
 
 VALIDATION = 5_000
+CLASSES, SIDE = 10, 28
 _MOST_BYTES = 1_000_000_000
 
 
@@ -30,6 +32,10 @@ def load(root: Path | None) -> Dataset:
         classes = _read(root, f"{part}-labels-idx1-ubyte", 1)
         if len(pixels) != len(classes):
             raise DataError(f"{root}: {len(pixels)} {part} images but {len(classes)} labels")
+        if pixels.shape[1:] != (SIDE, SIDE) or not len(pixels):
+            raise DataError(f"{root}: {part} images of shape {pixels.shape}, expected some of {SIDE}x{SIDE} pixels")
+        if classes.max() >= CLASSES:
+            raise DataError(f"{root}: a {part} label is {classes.max()}, expected 0 to {CLASSES - 1}")
         parts[part] = (pixels[:, None].astype(np.float32), classes.astype(np.int64))
     images, labels = parts["train"]
     if len(images) <= VALIDATION:
@@ -42,7 +48,7 @@ def load(root: Path | None) -> Dataset:
 
     return Dataset(
         "fashion_mnist",
-        10,
+        CLASSES,
         split(images[train], labels[train]),
         split(images[validation], labels[validation]),
         split(*parts["t10k"]),
@@ -56,7 +62,7 @@ def _read(root: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
             try:
                 with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
                     data = file.read(_MOST_BYTES)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, zlib.error) as error:
                 raise DataError(f"{path}: cannot be read: {error}") from error
             return _array(path, data, dimensions)
     raise DataError(

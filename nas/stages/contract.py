@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nas.stages.search import pareto, within
-from nas.stages.verifier import CHECKED, Row, Verifier
+from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
 
 ROUNDS = 4  # of finalists, while too few keep the budget
 ENOUGH = 2  # finalists that keep it: the last measurement may still refute one
 FLOAT_SLACK = 0.5  # points of accuracy that the best float-only network may lack
+FLOAT_LAYERS, FLOAT_TIMED = 3, 4  # fronts of float-only networks looked through, and how many good ones are timed
 
 
 def latency_ms(row: Row) -> float:
@@ -64,20 +65,34 @@ def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:
 
 
 def order(row: Row) -> tuple[float, float, str]:
-    """To compare rows by quality on the validation images: see :attr:`nas.evaluate.Quality.order`."""
-    return row["quality"]["supernet"], row["log_likelihood"], row["key"]
+    """To compare rows by quality as :meth:`Verifier.order` compares candidates."""
+    return row["quality"]["supernet"], row["score"], row["key"]
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:
     """The fastest float-only network, as measured, with at most half a point of validation accuracy below ``accuracy``.
 
-    The most accurate one if none is that good.
+    The best one if none is that good.
     """
-    curve = verifier.predict.accuracy.accuracy
-    near = [r for r in pareto(results) if curve(np.array([r.values["quality"]]))[0] >= accuracy - 2 * FLOAT_SLACK]
-    near = near[:CHECKED] or pareto(results)[-1:]
-    good = [r for r in near if verifier.quality(r.architecture).accuracy >= accuracy - FLOAT_SLACK]
-    if not good:  # none comes that near: the most accurate one then, whose accuracy the table shows
-        good = [max(near, key=lambda r: verifier.quality(r.architecture).order)]
-    rows = verifier.verify([r.architecture for r in good[:4]])
-    return min(rows, key=lambda row: row["latency_ms"]["measured"] or row["latency_ms"]["predicted"], default=None)
+    needed = accuracy - FLOAT_SLACK
+    promising = [r for r in results if verifier.accuracy(r.values["quality"]) >= needed - FLOAT_SLACK] or list(results)
+    near = _layers(promising, FLOAT_LAYERS)
+    good: list[Result] = []
+    for result in near:
+        if verifier.quality(result.architecture).accuracy >= needed:
+            good.append(result)
+        if len(good) == FLOAT_TIMED:
+            break
+    rows = verifier.verify([r.architecture for r in good or [max(near, key=verifier.order)]])
+    return min(rows, key=latency_ms, default=None)
+
+
+def _layers(results: Sequence[Result], count: int) -> list[Result]:
+    """The first ``count`` fronts of quality and latency, one below the other, fastest first."""
+    found: list[Result] = []
+    left = list(results)
+    for _ in range(count):
+        layer = pareto(left)
+        found += layer
+        left = [r for r in left if r not in layer]
+    return sorted(found, key=lambda r: r.values["latency_ms"])

@@ -29,10 +29,11 @@ def subnets(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Arch
     """(subnets to learn from, held-out ones drawn by ``space.sample``), all different.
 
     Of the first, two fifths are uniform over architectures, two uniform per choice, so that small networks are known,
-    and one in a single precision throughout, where searches end.
+    and one in a single precision throughout, where searches end. At most a quarter of a small space is held out.
     """
     space, count = asked.space, asked.search.evaluations
-    held = list(dict.fromkeys(space.sample_many(2 * HELD_OUT, generator(seed, "fit.held out"))))[:HELD_OUT]
+    most = min(HELD_OUT, max(1, space.size // 4))
+    held = list(dict.fromkeys(space.sample_many(2 * HELD_OUT, generator(seed, "fit.held out"))))[:most]
     names = sorted(space.outline.precision_choices)
     shared = (
         [v for v in ("w8a8", "float") if all(v in c.values for c in space.choices if c.name in names)] if names else []
@@ -44,8 +45,8 @@ def subnets(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Arch
         if i % 5 == 4 and shared:
             drawn = space.complete({**drawn, **dict.fromkeys(names, shared[i // 5 % len(shared)])}, rng)
         learned.append(drawn)
-    unknown = [a for a in dict.fromkeys(learned) if a not in set(held)]
-    return unknown[:count], held
+    unknown = [a for a in dict.fromkeys(learned) if a not in held]
+    return unknown[:count] or held, held  # a space of one network is what it is
 
 
 def fitted(

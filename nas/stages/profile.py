@@ -22,9 +22,12 @@ TABLE = "table.json"
 
 
 def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> list[Architecture]:
-    """Networks drawn uniformly from the space that the fit does not see; they judge the model."""
+    """Networks drawn uniformly from the space that the fit does not see; they judge the model.
+
+    Where the space has no others, some that it does see.
+    """
     drawn = asked.space.sample_many(4 * HELD_OUT, generator(seed, "profile.held out"))
-    return [a for a in dict.fromkeys(drawn) if a not in set(fitted)][:HELD_OUT]
+    return [a for a in dict.fromkeys(drawn) if a not in fitted][:HELD_OUT] or list(fitted[::4])
 
 
 def profiled(
@@ -57,7 +60,7 @@ def profiled(
                 entry.write(TABLE, files.canonical_json(table.to_json()))
                 entry.finish(rows=len(table.rows), networks=len(table.networks))
         table = Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
-    model = _fitted(asked, table, fitted)
+    model = _fitted(asked, table, fitted, judged)
     facts = judge(model, judged)
     if progress.outcome is None:
         progress.outcome = (
@@ -75,11 +78,14 @@ def read_table(path: Path) -> Table:
         raise TableError(str(error)) from error
 
 
-def _fitted(asked: Experiment, table: Table, networks: Sequence[Architecture]) -> LatencyModel:
-    missing = [a.key for a in networks if a.to_json() not in table.networks]
+def _fitted(
+    asked: Experiment, table: Table, networks: Sequence[Architecture], judged: Sequence[Architecture]
+) -> LatencyModel:
+    needed = {*networks, *judged}
+    missing = sum(a.to_json() not in table.networks for a in needed)
     if missing:
         raise TableError(
-            f"the latency table has not measured {len(missing)} of the {len(networks)} networks of this space and seed"
+            f"the latency table has not measured {missing} of the {len(needed)} networks of this space and seed"
         )
     target = asked.device.target()
     return fit(asked.space, table, target.menu, target.batch, networks)

@@ -24,6 +24,7 @@ from nas.stages.search import Predictions
 from nas.strategies import Result
 from nas.terminal import Progress
 from nas.verify import Measurements, measured
+from predictors.accuracy import signal
 from spaces import Architecture
 
 CHECKED = 40  # candidates whose quality is checked in the supernet before any is exported
@@ -58,12 +59,28 @@ class Verifier:
 
     def best(self, results: Sequence[Result], count: int) -> list[Result]:
         """The ``count`` best of the first candidates by quality in the supernet, best first."""
-        checked = []
-        for done, result in enumerate(results[:CHECKED], 1):
-            checked.append((self.quality(result.architecture).order, result))
-            self.progress("candidate", done, min(len(results), CHECKED))
-        checked.sort(key=lambda pair: (pair[0], pair[1].architecture.key), reverse=True)
-        return [result for _, result in checked[:count]]
+        checked = results[:CHECKED]
+        for done, result in enumerate(checked, 1):
+            self.quality(result.architecture)
+            self.progress("candidate", done, len(checked))
+        return sorted(checked, key=self.order, reverse=True)[:count]
+
+    def order(self, result: Result) -> tuple[float, float, str]:
+        """To compare candidates: validation accuracy, and among equals, of which few images make many, the score."""
+        return self.quality(result.architecture).accuracy, self.score(result), result.architecture.key
+
+    def score(self, result: Result) -> float:
+        """The mean of the measured signal (minus the logarithm of the validation loss) and the predicted one.
+
+        Among good subnets of digits its Kendall tau with the likelihood on test images was 0.50, that of the measured
+        signal alone 0.48, that of validation accuracy 0.19.
+        """
+        measured = signal(np.array([self.quality(result.architecture).log_likelihood]))[0]
+        return float(measured + result.values["quality"]) / 2
+
+    def accuracy(self, score: float) -> float:
+        """The accuracy in percent that subnets of such a score, or signal, have on the validation images."""
+        return float(self.predict.accuracy.accuracy(np.array([score]))[0])
 
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
         """Rows of these architectures: exported with their proof, and timed together."""
@@ -126,12 +143,17 @@ class Verifier:
     def _row(self, architecture: Architecture) -> Row:
         export = self._exported[architecture.key]
         values = self.predict([architecture])[0]
-        predicted = float(self.predict.accuracy.accuracy(np.array([values["quality"]]))[0])
+        score = self.score(Result(0, architecture, values))
         return {
             "key": architecture.key,
             "architecture": dict(architecture),
-            "quality": {"predicted": predicted, "supernet": export["accuracy"], "exported": None},
+            "quality": {
+                "predicted": self.accuracy(values["quality"]),
+                "supernet": export["accuracy"],
+                "exported": None,
+            },
             "log_likelihood": export["log_likelihood"],
+            "score": score,
             "latency_ms": self._latency(architecture.key, values["latency_ms"]),
             "size_bytes": export["size_bytes"],
             "counted_bytes": int(values["size_bytes"]),

@@ -102,7 +102,8 @@ def fit(
     x = features(space, table, menu, batch_size, networks)
     y = np.array([table.networks[a.to_json()].median_ms for a in networks])
     factors = _solve(x, y)
-    left_out = [x[i] @ _solve(np.delete(x, i, 0), np.delete(y, i)) / y[i] - 1 for i in range(len(y))]
+    others = range(len(y)) if len(y) > 1 else ()
+    left_out = [x[i] @ _solve(np.delete(x, i, 0), np.delete(y, i)) / y[i] - 1 for i in others] or [0.0]
     return LatencyModel(space, table, menu, batch_size, factors, float(np.sqrt(np.mean(np.square(left_out)))))
 
 

@@ -45,7 +45,7 @@ def quantize_weight(weight: Tensor, spec: QuantSpec) -> Tensor:
 
 
 def bias_steps(bias: Tensor, step: Tensor) -> Tensor:
-    """``bias`` (c_out,) in whole steps of an integer kernel's sums, float64; ``step`` (c_out,) = input scale x scale."""
+    """``bias`` (c_out,) in whole steps (c_out,) of an integer kernel's sums: input scale x weight scale. float64."""
     return torch.round(bias.detach().double() / step.double())
 
 
