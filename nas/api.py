@@ -41,8 +41,8 @@ class Search:
     def export(self, out: str | Path, latency_ms: float | None = None) -> dict[str, Any]:
         """Copy the files of the best measured finalist within ``latency_ms`` (default: the run's budget) to ``out``.
 
-        Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast, ``ValueError`` if
-        its model is not the file that was exported.
+        Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast, and
+        ``ValueError`` if its model is not the file that was exported.
         """
         limits = dict(self._result["budget"]) if latency_ms is None else {"latency_ms": latency_ms}
         row = best_row(self._result, limits)

@@ -38,19 +38,22 @@ def calibrated(net: Supernet, architecture: Architecture) -> Calibration:
 
 
 class Toy:
-    """Images of three classes that differ in their mean pattern; mini-batches depend on the epoch alone."""
+    """Noisy images whose class shows in the means of their channels; mini-batches depend on the epoch alone."""
 
     def __init__(self, space: Space, steps: int = 4, batch: int = 16) -> None:
         self.steps = steps
         self.batch = batch
-        self._patterns = images(space, space.outline.classes, seed=7)
+        channels, height, width = space.outline.input_shape
+        angles = torch.arange(space.outline.classes)[:, None] * 2 * torch.pi / space.outline.classes
+        means = torch.cos(angles + torch.arange(channels) * torch.pi / 2)  # classes around a circle
+        self._patterns = 1.5 * means[:, :, None, None].expand(-1, -1, height, width)
 
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Images and labels."""
         generator = torch.Generator().manual_seed(seed)
         labels = torch.randint(0, len(self._patterns), (count,), generator=generator)
         noise = torch.randn(count, *self._patterns.shape[1:], generator=generator)
-        return self._patterns[labels] + 0.7 * noise, labels
+        return self._patterns[labels] + noise, labels
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """See :class:`supernets.Batches`."""
@@ -59,7 +62,7 @@ class Toy:
 
     def calibration(self) -> Sequence[Tensor]:
         """See :class:`supernets.Batches`."""
-        return self.draw(4 * self.batch, seed=99).__getitem__(0).chunk(4)
+        return self.draw(4 * self.batch, seed=99)[0].chunk(4)
 
 
 class Kept:

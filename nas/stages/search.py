@@ -104,8 +104,12 @@ def _to_json(result: Result, full: Space) -> dict[str, object]:
 
 
 def distinct(results: Sequence[Result]) -> list[Result]:
-    """Usable results, each architecture once, the first of equals."""
-    return list({r.architecture.key: r for r in reversed(results) if r.usable}.values())[::-1]
+    """Usable results in the order of trials, each architecture once, the first of equals."""
+    found: dict[str, Result] = {}
+    for result in results:
+        if result.usable:
+            found.setdefault(result.architecture.key, result)
+    return list(found.values())
 
 
 def within(results: Sequence[Result], limits: Mapping[str, float]) -> list[Result]:

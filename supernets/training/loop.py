@@ -91,7 +91,7 @@ class _Epochs:
     progress: Progress | None
 
     def run(self, epoch: int) -> float:
-        """One epoch; its mean loss. A step whose loss is not finite is skipped."""
+        """One epoch; its mean loss. A step whose loss or gradient is not finite is skipped: weights stay finite."""
         total, taken, skipped = 0.0, 0, 0
         steps = self.recipe.epochs * self.data.steps
         for step, (images, labels) in enumerate(self.data.epoch(epoch), epoch * self.data.steps):
@@ -99,18 +99,19 @@ class _Epochs:
                 group["lr"] = self.recipe.learning_rate * _factor(step, steps)
             self.optimiser.zero_grad()
             loss = float(self.scheme.backward(self.net, images, labels, step))
-            skipped = 0 if math.isfinite(loss) else skipped + 1
+            norm = float(torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT))
+            skipped = 0 if math.isfinite(loss) and math.isfinite(norm) else skipped + 1
             if skipped == _SKIPS_IN_A_ROW:
-                raise TrainingDiverged(f"epoch {epoch}: the loss was not finite {skipped} times in a row{_ADVICE}")
+                what = f"loss or gradient were not finite {skipped} times in a row"
+                raise TrainingDiverged(f"epoch {epoch}: {what}{_ADVICE}")
             if skipped:
                 continue
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT)
             self.optimiser.step()
             total, taken = total + loss, taken + 1
             if self.progress is not None:
                 self.progress(step + 1, steps, loss)
         if taken == 0:
-            raise TrainingDiverged(f"epoch {epoch}: no step had a finite loss{_ADVICE}")
+            raise TrainingDiverged(f"epoch {epoch}: no step had a finite loss and gradient{_ADVICE}")
         return total / taken
 
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from predictors.latency.key import BoundaryKey, LayerKey
 from spaces import INPUT, Architecture, Layer, Outline, Record, Space
-from spaces.load import read_space
-from spaces.yaml import Problems, Section, read_text
 
 CHAIN = """\
 name: chain
@@ -39,15 +37,6 @@ model:
     - {depth: {choice: [1, 2, 3, 4]}, width: {range: [32, 256, 16]}, kernel: 3, stride: 2, residual: true}
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """
-
-
-def space_of(text: str) -> Space:
-    """The space of the text of a file."""
-    problems = Problems("space.yaml")
-    space = read_space(Section(read_text(text, "space.yaml"), "space", problems), "space", problems)
-    problems.raise_if_any()
-    assert space is not None
-    return space
 
 
 def network(*records: Record, shape: tuple[int, int, int] = (1, 8, 8)) -> Space:

@@ -15,7 +15,8 @@ from predictors.accuracy.gaussian_process import features
 from predictors.metrics import tau
 from spaces import Batch, Space
 from spaces.randomness import generator
-from tests.predictors.networks import RESIDUAL, space_of
+from tests.examples import space_of
+from tests.predictors.networks import RESIDUAL
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from predictors.latency.key import BoundaryKey, Key, LayerKey, Rows, Work, work
 from spaces import Record, Space
 from spaces.randomness import generator
-from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, expected_work, head, network, space_of
+from tests.examples import space_of
+from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, expected_work, head, network
 
 NAMES = {0: "f32", 8: "w8c", 4: "w8c"}
 

@@ -14,7 +14,8 @@ from predictors.latency.profile import distinct_keys, networks_to_time
 from predictors.metrics import mape, tau
 from spaces import Architecture, Space
 from spaces.randomness import generator
-from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network, space_of
+from tests.examples import space_of
+from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network
 
 Floats = NDArray[np.float64]
 MENU = Target().menu

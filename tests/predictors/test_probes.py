@@ -17,7 +17,8 @@ from predictors.latency.profile import Target, distinct_keys, whole_network
 from spaces import Record
 from spaces.outline import WEIGHTED
 from supernets.export import GraphWriter
-from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, head, network, space_of
+from tests.examples import space_of
+from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, head, network
 
 KERNEL = {"conv": "QLinearConv", "linear": "QGemm", "add": "QLinearAdd", "pool": "QLinearGlobalAveragePool"}
 KEYS = sorted({key for text in (CHAIN, RESIDUAL) for key in distinct_keys(space_of(text), Target())}, key=str)

@@ -15,7 +15,8 @@ from predictors.latency.model import weight_names
 from predictors.latency.profile import distinct_keys, whole_network
 from spaces import Batch, Space
 from spaces.randomness import generator
-from tests.predictors.networks import CHAIN, RESIDUAL, WIDE, space_of
+from tests.examples import space_of
+from tests.predictors.networks import CHAIN, RESIDUAL, WIDE
 
 module = importlib.import_module("predictors.latency.profile")  # the package has a function of its name
 TARGET = Target()

@@ -1,0 +1,327 @@
+"""Reading a ``space.yaml``: every mistake at once with its place, every default, and the same again from a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas import experiment
+from nas.data import DATASETS
+from nas.experiment import BACKENDS, LIMITS, NEED_ROOT, SCHEMES, Experiment, load
+from nas.objectives import OBJECTIVES
+from nas.strategies import STRATEGIES
+from predictors.latency.backends import onnxruntime as backend
+from spaces.yaml import SpecError
+from supernets import training
+
+MODEL = "model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}\n"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def of(folder: Path, text: str) -> Experiment:
+    """The experiment of a text, as file ``space.yaml``."""
+    path = folder / "space.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def refused(folder: Path, text: str, *problems: str) -> None:
+    """The whole message, to the letter; ``problems`` begin after the file's name."""
+    path = folder / "space.yaml"
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}; nothing was written"
+    message = "\n".join([*(f"{path}:{p}" for p in problems), count])
+    with pytest.raises(SpecError, match=rf"\A{re.escape(message)}\Z"):
+        of(folder, text)
+
+
+# --- Names and defaults -----------------------------------------------------------------------------------------------
+
+
+def test_names_are_those_of_the_registries() -> None:
+    """The lists that reading needs without loading torch are the ones that running has."""
+    assert set(SCHEMES) == set(training.SCHEMES)
+    assert set(experiment.STRATEGIES) == set(STRATEGIES)
+    assert set(experiment.DATASETS) == set(DATASETS)
+    assert set(BACKENDS) == {backend.NAME}
+    assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
+    assert set(NEED_ROOT) <= set(DATASETS)
+
+
+def test_only_the_model_has_no_default(tmp_path: Path) -> None:
+    """Everything else is as the design says."""
+    made = of(tmp_path, MODEL)
+    assert made.space.name == "space"
+    assert (made.data, made.root) == (experiment.Data("digits", None, 64), None)
+    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1)
+    assert made.device == experiment.Device("onnxruntime", 1, 1)
+    assert made.search.strategy == "optuna:nsga2"
+    assert made.search.objectives == ("quality", "latency_ms", "size_bytes")
+    assert made.search.budget == {}
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    """Every key of every section."""
+    made = of(
+        tmp_path,
+        f"""\
+name: mine
+data: {{dataset: digits, root: ., batch: 8}}
+{MODEL}
+train: {{scheme: sandwich, epochs: 3, learning_rate: 1, weight_decay: 0, threads: 2}}
+device: {{backend: onnxruntime, threads: 4, batch: 16}}
+search:
+  strategy: random
+  trials: 7
+  evaluations: 21
+  finalists: 1
+  objectives: [latency_ms, quality, macs, quality]
+  budget: {{latency_ms: 0.5, size_bytes: 4000}}
+export: {{format: onnx}}
+""",
+    )
+    assert made.space.name == "mine"
+    assert made.root is not None
+    assert made.root.resolve() == tmp_path.resolve()
+    assert made.train.recipe().learning_rate == 1.0
+    assert (made.device.target().threads, made.device.target().batch) == (4, 16)
+    assert made.search == experiment.Search(
+        "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}
+    )
+
+
+@pytest.mark.parametrize("name", ["digits"])
+def test_the_zoo_can_be_searched(name: str) -> None:
+    """Its budget is a share, so that it means something on every machine."""
+    made = load(name)
+    assert made.space.size >= 10**6
+    assert set(made.search.budget) == {"latency_share"}
+
+
+# --- Mistakes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "data: {dataset: digit}",
+            "1:17: unknown name 'digit' for 'space.data.dataset' [unknown-name]\n  hint: did you mean 'digits'?",
+        ),
+        ("data: {batch: 1}", "1:15: 'space.data.batch' must be at least 2, not 1 [out-of-range]"),
+        ("data: {root: 3}", "1:14: 'space.data.root' must be text, not number 3 [wrong-type]"),
+        ("data: digits", "1:7: 'space.data' must be a mapping, not text 'digits' [wrong-type]"),
+        (
+            "data: {dataset: fashion_mnist}",
+            "1:17: dataset fashion_mnist needs the key 'space.data.root': the folder of its files [missing-key]",
+        ),
+        ("train: {epoch: 3}", "1:9: unknown key 'space.train.epoch' [unknown-key]\n  hint: did you mean 'epochs'?"),
+        ("train: {epochs: 0}", "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]"),
+        ("train: {epochs: ten}", "1:17: 'space.train.epochs' must be a whole number, not text 'ten' [wrong-type]"),
+        ("train: {epochs: true}", "1:17: 'space.train.epochs' must be a whole number, not true [wrong-type]"),
+        ("train: {epochs: 2.0}", "1:17: 'space.train.epochs' must be a whole number, not number 2.0 [wrong-type]"),
+        ("train: {learning_rate: 0}", "1:24: 'space.train.learning_rate' must be above 0, not 0 [out-of-range]"),
+        ("train: {weight_decay: -1}", "1:23: 'space.train.weight_decay' must be at least 0, not -1 [out-of-range]"),
+        (
+            "train: {scheme: sandwhich}",
+            "1:17: unknown name 'sandwhich' for 'space.train.scheme' [unknown-name]\n  hint: did you mean 'sandwich'?",
+        ),
+        ("device: {threads: []}", "1:19: 'space.device.threads' must be a whole number, not a list [wrong-type]"),
+        (
+            "device: {backend: onnxruntim}",
+            "1:19: unknown name 'onnxruntim' for 'space.device.backend' [unknown-name]\n"
+            "  hint: did you mean 'onnxruntime'?",
+        ),
+        (
+            "search: {strategy: nsga2}",
+            "1:20: unknown name 'nsga2' for 'space.search.strategy' [unknown-name]\n"
+            "  hint: known names: optuna:nsga2, random",
+        ),
+        ("search: {trials: 0}", "1:18: 'space.search.trials' must be at least 1, not 0 [out-of-range]"),
+        ("search: {evaluations: 19}", "1:23: 'space.search.evaluations' must be at least 20, not 19 [out-of-range]"),
+        (
+            "search: {objectives: [quality]}",
+            "1:22: a search needs the objectives quality and latency_ms [missing-value]",
+        ),
+        (
+            "search: {objectives: [quality, latency_ms, size_byte]}",
+            "1:44: unknown name 'size_byte' for 'space.search.objectives.2' [unknown-name]\n"
+            "  hint: did you mean 'size_bytes'?",
+        ),
+        (
+            "search: {budget: {latency_ms: 0}}",
+            "1:31: 'space.search.budget.latency_ms' must be above 0, not 0 [out-of-range]",
+        ),
+        (
+            "search: {budget: {latencyms: 1}}",
+            "1:19: unknown key 'space.search.budget.latencyms' [unknown-key]\n  hint: did you mean 'latency_ms'?",
+        ),
+        (
+            "search: {budget: {latency_ms: 1, latency_share: 0.5}}",
+            "1:49: a budget has latency_ms or latency_share, not both [ambiguous]",
+        ),
+        ("search: {budget: 3}", "1:18: 'space.search.budget' must be a mapping, not number 3 [wrong-type]"),
+        (
+            "export: {format: onx}",
+            "1:18: unknown name 'onx' for 'space.export.format' [unknown-name]\n  hint: did you mean 'onnx'?",
+        ),
+        ("serach: {trials: 3}", "1:1: unknown key 'space.serach' [unknown-key]\n  hint: did you mean 'search'?"),
+        ("name: Mine", "1:7: name 'Mine' must be lower-case letters, digits, '.', '_' or '-' [wrong-name]"),
+    ],
+    ids=lambda value: value if "[" not in value else "",
+)
+def test_a_mistake_is_refused_to_the_letter(tmp_path: Path, text: str, problem: str) -> None:
+    """Place, what, code, hint: users and editors read them."""
+    refused(tmp_path, f"{text}\n{MODEL}", problem)
+
+
+def test_an_empty_choice_and_a_duplicate_key_are_refused_together_with_the_rest(tmp_path: Path) -> None:
+    """All problems at once, sorted by place: the reader's, the space's and the settings'."""
+    refused(
+        tmp_path,
+        """\
+model:
+  family: convnet
+  stages: [{width: {choice: []}, kernal: 3}]
+train: {epochs: many}
+train: {epochs: 3}
+search: {budget: {latency_ms: fast}}
+device: {thread: 1}
+""",
+        "3:29: a choice needs at least one value [empty-choice]",
+        "3:34: unknown key 'space.model.stages.0.kernal' [unknown-key]\n  hint: did you mean 'kernel'?",
+        "4:17: 'space.train.epochs' must be a whole number, not text 'many' [wrong-type]",
+        "5:1: key 'train' repeats line 4 [duplicate-key]\n  hint: delete one of the two; the later one does not win",
+        "6:31: 'space.search.budget.latency_ms' must be a number, not text 'fast' [wrong-type]",
+        "7:10: unknown key 'space.device.thread' [unknown-key]\n  hint: did you mean 'threads'?",
+    )
+
+
+def test_a_missing_model_is_refused_with_everything_else(tmp_path: Path) -> None:
+    """Without a space there is still something to say about the settings."""
+    refused(
+        tmp_path,
+        "train: {epochs: 0}\n",
+        "1:1: missing key 'space.model' [missing-key]",
+        "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]",
+    )
+
+
+def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    """Like every other name."""
+    (tmp_path / "space.yaml").write_text(MODEL, encoding="utf-8")
+    message = (
+        f"{tmp_path}/spaec.yaml:1:1: no such file: 'spaec.yaml' [missing-file]\n"
+        "  hint: did you mean 'space.yaml'?\n1 problem; nothing was written"
+    )
+    with pytest.raises(SpecError, match=rf"\A{re.escape(message)}\Z"):
+        load(tmp_path / "spaec.yaml")
+
+
+def test_an_unknown_zoo_name_names_the_nearest() -> None:
+    """``nas search digit``."""
+    with pytest.raises(
+        SpecError,
+        match=r"no file and no zoo space of the name 'digit' \[missing-file\]\n  hint: did you mean 'digits'\?",
+    ):
+        load("digit")
+
+
+def test_a_missing_data_folder_names_the_nearest(tmp_path: Path) -> None:
+    """Meant from the file's folder, not from where the command is run."""
+    (tmp_path / "fashion_mnist").mkdir()
+    refused(
+        tmp_path,
+        f"data: {{dataset: fashion_mnist, root: fashion-mnist}}\n{MODEL}",
+        "1:38: no folder 'fashion-mnist' [missing-file]\n  hint: did you mean 'fashion_mnist'?",
+    )
+    refused(tmp_path, f"data: {{root: no/such/place}}\n{MODEL}", "1:14: no folder 'no/such/place' [missing-file]")
+
+
+def test_a_model_for_other_images_than_the_data_is_refused(tmp_path: Path) -> None:
+    """It would fail in the first training step, after the run was made."""
+    refused(
+        tmp_path,
+        "model: {family: convnet, input: [3, 8, 8], classes: 4, stages: [{}]}\n",
+        "1:33: images of digits are [1, 8, 8] [wrong-shape]\n  hint: delete input",
+        "1:53: digits has 10 classes [wrong-shape]\n  hint: delete classes",
+    )
+
+
+def test_nothing_is_written_by_reading(tmp_path: Path) -> None:
+    """Neither by what is right nor by what is wrong."""
+    of(tmp_path, MODEL)
+    with pytest.raises(SpecError, match="unknown key"):
+        of(tmp_path, MODEL + "tarin: {}\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["space.yaml"]
+
+
+# --- Budgets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"latency_ms": 0.5}, {"latency_ms": 0.5, "size_bytes": 9.0}),
+        ({"latency_share": 0.1}, {"latency_share": 0.1, "size_bytes": 9.0}),
+        ({"size_bytes": 5.0}, {"latency_share": 0.2, "size_bytes": 5.0}),
+        ({"latency_ms": None, "latency_share": None}, {"latency_share": 0.2, "size_bytes": 9.0}),
+    ],
+)
+def test_a_limit_of_the_command_line_replaces_that_of_the_file(tmp_path: Path, given: Any, expected: Any) -> None:
+    """A latency in either form replaces both forms; other limits stay."""
+    made = of(tmp_path, MODEL + "search: {budget: {latency_share: 0.2, size_bytes: 9}}\n")
+    assert made.with_budget(**given).search.budget == expected
+    assert made.search.budget == {"latency_share": 0.2, "size_bytes": 9.0}
+
+
+def test_a_budget_given_exactly_replaces_everything(tmp_path: Path) -> None:
+    """Nothing of the file's budget stays."""
+    made = of(tmp_path, MODEL + "search: {budget: {latency_share: 0.2, size_bytes: 9}}\n")
+    assert made.with_limits({"latency_ms": 1.0}).search.budget == {"latency_ms": 1.0}
+
+
+# --- Resolved ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_resolved_file_means_the_same_in_another_folder(tmp_path: Path) -> None:
+    """A run's experiment.yaml: name, budget and data folder do not depend on where it lies."""
+    (tmp_path / "data").mkdir()
+    made = of(tmp_path, f"data: {{root: data}}\n{MODEL}train: {{epochs: 3}}\n").with_budget(latency_ms=0.1 + 0.2)
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "experiment.yaml"
+    path.write_text(made.resolved(), encoding="utf-8")
+    again = load(path)
+    assert again.root == (tmp_path / "data").resolve()
+    assert again.search.budget == {"latency_ms": 0.1 + 0.2}
+    assert (again.space.name, again.space.digest) == (made.space.name, made.space.digest)
+    assert (again.train, again.device) == (made.train, made.device)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    name=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,12}", fullmatch=True),
+    limit=st.floats(min_value=1e-300, max_value=1e300),
+)
+def test_any_name_and_budget_survive_being_resolved(
+    tmp_path_factory: pytest.TempPathFactory, name: str, limit: float
+) -> None:
+    """Names that look like numbers, dates or ``no``, and limits to the last bit."""
+    folder = tmp_path_factory.mktemp("resolved")
+    made = of(folder, f"name: {name!r}\n{MODEL}").with_budget(latency_ms=limit)
+    (folder / "again.yaml").write_text(made.resolved(), encoding="utf-8")
+    again = load(folder / "again.yaml")
+    assert again.space.name == name
+    assert again.search.budget == {"latency_ms": limit}
+
+
+@pytest.mark.skipif(not (SHARED / "fashion_mnist").is_dir(), reason="no shared/data/fashion_mnist beside this checkout")
+def test_a_real_data_folder_is_accepted(tmp_path: Path) -> None:
+    """An absolute root stays what it is."""
+    made = of(tmp_path, f"data: {{dataset: fashion_mnist, root: {SHARED / 'fashion_mnist'}}}\n{MODEL}")
+    assert made.space.outline.input_shape == (1, 28, 28)
+    assert made.root == SHARED / "fashion_mnist"

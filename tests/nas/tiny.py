@@ -1,0 +1,48 @@
+"""A cut-down experiment on real data and real kernels, small enough to be searched in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.api import Search
+from nas.experiment import Experiment, load
+
+TINY = """\
+name: tiny
+data: {dataset: digits, batch: 16}
+model:
+  family: convnet
+  stages:
+    - {depth: {choice: [1, 2]}, width: {choice: [4, 8]}, kernel: {choice: [1, 3], per: block}, stride: 2}
+    - {depth: 1, width: {choice: [4, 8]}, kernel: 3, stride: 2}
+precision: {choice: [float, w8a8, w4a8], per: layer}
+train: {scheme: sandwich, epochs: 3, learning_rate: 0.01}
+search: {trials: 60, evaluations: 20, finalists: 2, budget: {latency_share: 0.9}}
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished search: the file it was asked with, the folder of runs, and what ``nas.search`` returned."""
+
+    source: Path
+    runs: Path
+    search: Search
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.runs / "tiny-1"
+
+    @property
+    def table(self) -> Path:
+        """The latency table that it measured."""
+        return next((self.runs / "store" / "profile").glob("*/table.json"))
+
+
+def asked(folder: Path, text: str = TINY) -> Experiment:
+    """The checked experiment of this text."""
+    source = folder / "tiny.yaml"
+    source.write_text(text, encoding="utf-8")
+    return load(source)
