@@ -28,6 +28,17 @@ STRATEGIES = ("optuna:nsga2", "random")
 LIMITS = ("latency_ms", "latency_share", "size_bytes")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what could be a number: YAML 1.1 and our reader differ in which words are one (``08``, ``1e5``)."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Text as a node."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="'" if data[:1] in "0123456789+-." else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 @dataclass(frozen=True)
 class Data:
     """``dataset`` by name, its folder if it has one, images per mini-batch."""
@@ -109,7 +120,7 @@ class Experiment:
         document["search"] = {**document.get("search", {}), "budget": dict(self.search.budget)}
         if self.root is not None:
             document["data"] = {**document["data"], "root": str(self.root.resolve())}
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
     def with_budget(self, **limits: float | None) -> Experiment:
         """The same with these limits instead; a latency limit of either form replaces both."""

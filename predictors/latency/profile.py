@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.key import Key, work
 from predictors.latency.model import weight_names
@@ -60,16 +58,15 @@ def _processor() -> str:
 def distinct_keys(space: Space, target: Target) -> list[Key]:
     """Every distinct kernel and conversion of the extreme architectures, and of ever more drawn ones until none is new.
 
-    A third of them is drawn uniformly, a third uniformly per choice, and a third mostly in one precision: plain draws
-    hardly ever have a shallow stage or a long chain of integer layers, where a search goes at once. Sorted.
+    Half of them is drawn uniformly, half uniformly per choice: of plain draws hardly any has a shallow stage, where a
+    search goes at once. Sorted.
     """
     extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
     keys = _keys(space.batch(extremes), target)
     for turn in range(_MOST_TURNS):
         rng = generator(0, "profile.cover", turn)
-        drawn = [space.sample_many(_COVER, rng, by_choice=by_choice) for by_choice in (False, True, True)]
-        _unify(drawn[2], rng)
-        new = set().union(*(_keys(batch, target) for batch in drawn)) - keys
+        drawn = [_keys(space.sample_many(_COVER, rng, by_choice=by_choice), target) for by_choice in (False, True)]
+        new = set().union(*drawn) - keys
         if not new:
             break
         keys |= new
@@ -79,18 +76,6 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
 def _keys(batch: Batch, target: Target) -> set[Key]:
     todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
     return {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
-
-
-def _unify(batch: Batch, rng: np.random.Generator) -> None:
-    """Give a random share of each network's layers one and the same precision. Changes ``batch``."""
-    chosen = [c for c in batch.space.choices if c.name in batch.space.outline.precision_choices]
-    common = sorted({str(v) for c in chosen for v in c.values})
-    wanted, share = rng.integers(max(1, len(common)), size=len(batch)), rng.random(len(batch))
-    for choice in chosen:
-        column = batch.codes[:, batch.space.column[choice.name]]
-        for i, name in enumerate(common):
-            if name in choice.values:
-                column[(column >= 0) & (wanted == i) & (rng.random(len(batch)) < share)] = choice.code(name)
 
 
 def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:

@@ -94,7 +94,7 @@ def _child(command: list[str], path: str, kill: Kill | None) -> None:
 
     Terminal.stage = staged  # type: ignore[method-assign]
     files._step = notes.step
-    os.fsync = lambda descriptor: None  # no power is cut here
+    os.fsync = lambda fd: None  # no power is cut here
     notes.counted(Shuffled, "epoch", "epoch")
     notes.counted(Evaluator, "logits", "evaluation")
     notes.counted(Predictions, "__call__", "prediction")

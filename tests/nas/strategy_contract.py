@@ -153,7 +153,9 @@ class StrategyContract:
         """State is arguments and events, nothing else: late, partial and reordered tells included."""
         rng = random.Random(5)
         events: list[tuple[str, object]] = []
-        searcher, proposals, open_trials = self.make(seed=7), [], []
+        searcher = self.make(seed=7)
+        proposals: list[Architecture] = []
+        open_trials: list[int] = []
         for _ in range(6):
             count = rng.randrange(5, 40)
             events.append(("ask", count))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from click.testing import Result as Done
 from typer.testing import CliRunner
 
 from nas import files
@@ -19,12 +20,21 @@ from predictors.latency.backends import onnxruntime as backend
 from tests.nas.tiny import TINY, Finished
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
 def nas(*arguments: str | Path) -> Done:
     """A command; its error, if it is none of ours, is raised here."""
     done = CliRunner().invoke(app, [str(a) for a in arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return done
+    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 def chosen_or_first(finished: Finished) -> dict[str, Any]:
@@ -323,7 +333,7 @@ def test_the_best_finalist_within_a_latency_is_exported(finished: Finished, tmp_
     """Its files, byte for byte, and its row; a generous limit gives the best of all by quality."""
     rows = finished.search.result()["finalists"]
     limit = max(r["latency_ms"]["measured_upper"] for r in rows)
-    arguments = ["export", "tiny-1", "--latency-ms", str(limit), "--runs", finished.runs, "--out"]
+    arguments: list[str | Path] = ["export", "tiny-1", "--latency-ms", str(limit), "--runs", finished.runs, "--out"]
     done = nas(*arguments, tmp_path / "out", "--json")
     row = json.loads(done.stdout)
     assert row["out"] == str(tmp_path / "out")
@@ -332,11 +342,10 @@ def test_the_best_finalist_within_a_latency_is_exported(finished: Finished, tmp_
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == {
         p.name: p.read_bytes() for p in source.iterdir()
     }
-    assert backend.evaluate((tmp_path / "out" / "model.onnx").read_bytes(), IMAGE).shape == (1, 10)
+    assert backend.evaluate(
+        (tmp_path / "out" / "model.onnx").read_bytes(), np.zeros((1, 1, 8, 8), np.float32)
+    ).shape == (1, 10)
     assert row["key"] in nas(*arguments, tmp_path / "out").stdout  # again, over the same files
-
-
-IMAGE: Any = __import__("numpy").zeros((1, 1, 8, 8), "float32")
 
 
 def test_a_latency_that_no_finalist_keeps_is_status_3_and_writes_nothing(finished: Finished, tmp_path: Path) -> None:
@@ -394,8 +403,16 @@ def test_an_impossible_budget_is_status_3_and_shows_the_fastest(finished: Finish
 
 
 def test_a_recorded_table_gives_the_same_network_every_time(finished: Finished, runs: Path) -> None:
-    """Nothing is timed: the same seed, the same result but for its name and seconds; it says that it is not verified."""
-    arguments = ["search", finished.source, "--table", finished.table, "--no-remeasure", "--runs", runs]
+    """Nothing is timed: the same seed, the same result but for name and seconds; it says that it is not verified."""
+    arguments: list[str | Path] = [
+        "search",
+        finished.source,
+        "--table",
+        finished.table,
+        "--no-remeasure",
+        "--runs",
+        runs,
+    ]
     results = [json.loads(nas(*arguments, "--json").stdout) for _ in range(2)]
     for result in results:
         assert result["verified"] is False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nas import experiment
@@ -302,7 +302,11 @@ def test_a_resolved_file_means_the_same_in_another_folder(tmp_path: Path) -> Non
     assert (again.train, again.device) == (made.train, made.device)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
+@example(name="08", limit=1.0)
+@example(name="1e5", limit=1e22)
+@example(name="no", limit=1e-7)
+@example(name="0x1f", limit=0.1)
 @given(
     name=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,12}", fullmatch=True),
     limit=st.floats(min_value=1e-300, max_value=1e300),

@@ -14,11 +14,11 @@ data: {dataset: digits, batch: 16}
 model:
   family: convnet
   stages:
-    - {depth: {choice: [1, 2]}, width: {choice: [4, 8]}, kernel: {choice: [1, 3], per: block}, stride: 2}
+    - {depth: {choice: [1, 2]}, width: {choice: [4, 8]}, kernel: {choice: [1, 3], per: block}, stride: 1}
     - {depth: 1, width: {choice: [4, 8]}, kernel: 3, stride: 2}
 precision: {choice: [float, w8a8, w4a8], per: layer}
 train: {scheme: sandwich, epochs: 3, learning_rate: 0.01}
-search: {trials: 60, evaluations: 20, finalists: 2, budget: {latency_share: 0.9}}
+search: {trials: 60, evaluations: 20, finalists: 2, budget: {latency_share: 0.95}}
 """
 
 

@@ -34,7 +34,7 @@ model:
   stages:
     - {depth: {choice: [1, 2, 3, 4]}, width: {range: [8, 64, 8]}, kernel: {choice: [3, 5], per: block}, residual: true}
     - {depth: {choice: [1, 2, 3, 4]}, width: {range: [16, 128, 8]}, kernel: {choice: [3, 5, 7], per: block}, stride: 2}
-    - {depth: {choice: [1, 2, 3, 4]}, width: {range: [32, 256, 16]}, kernel: 3, stride: 2, residual: true}
+    - {depth: {range: [1, 6]}, width: {range: [32, 256, 16]}, kernel: {choice: [3, 5], per: block}, residual: true}
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """
 

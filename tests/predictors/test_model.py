@@ -90,6 +90,19 @@ def test_factors_far_from_one_still_predict_unseen_networks() -> None:
     assert model.error < 0.01
 
 
+def test_the_error_is_that_of_leaving_each_network_out() -> None:
+    """Not of the networks that were fitted: each is predicted by a fit on the others."""
+    table, fitted, _ = synthetic()
+    rng = generator(3, "test.noise")
+    noisy = {key: Timing(t.median_ms * rng.uniform(0.8, 1.2), 0.0, 0.0, 1) for key, t in table.networks.items()}
+    table, few = Table({}, table.call_ms, table.rows, noisy), fitted[:12]
+    errors = []
+    for i, left_out in enumerate(few):
+        others = fit(residual(), table, MENU, 1, [*few[:i], *few[i + 1 :]])
+        errors.append(others.predict([left_out])[0][0] / noisy[left_out.to_json()].median_ms - 1)
+    assert fit(residual(), table, MENU, 1, few).error == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))))
+
+
 def test_factors_stay_within_their_bounds() -> None:
     """Times that no sane factors explain: none is negative, and float links can only save time."""
     table, fitted, _ = synthetic()
