@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import experiment, files
-from nas.run import Run
+from nas.run import EXPERIMENT, Run
 from nas.terminal import Terminal
 
 
@@ -45,7 +45,7 @@ class Search:
         ``ValueError`` if its model is not the file that was exported.
         """
         limits = dict(self._result["budget"]) if latency_ms is None else {"latency_ms": latency_ms}
-        row = best_row(self._result, limits)
+        row = best_row(self._result, limits, self.run.folder / EXPERIMENT)
         model = self.run.folder / row["model"]
         recorded = {record["key"]: record["sha256"] for record in self.run.ledger.of("export")}
         if files.file_digest(model) != recorded.get(row["key"]):
@@ -55,8 +55,11 @@ class Search:
         return row
 
 
-def best_row(result: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, Any]:
-    """The best finalist whose measured upper bound and size keep the limits. Raises :class:`Nothing`."""
+def best_row(result: Mapping[str, Any], limits: Mapping[str, float], source: Path) -> dict[str, Any]:
+    """The best finalist whose measured upper bound and size keep the limits.
+
+    Raises :class:`Nothing`, which says how to search the experiment in ``source`` for one.
+    """
     from nas.stages.contract import choose, latency_ms
 
     row = choose(result["finalists"], limits)
@@ -65,7 +68,7 @@ def best_row(result: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str
         upper = latency_ms(fastest)
         raise Nothing(
             f"no finalist of {result['run']} keeps {dict(limits)}; the fastest is {fastest['key']} "
-            f"with at most {upper:.4f} ms. Search for it: nas search {result['space']['name']} "
+            f"with at most {upper:.4f} ms. Search for it: nas search {source} "
             f"--latency-ms {limits.get('latency_ms', upper):g}"
         )
     return row
@@ -94,7 +97,7 @@ def search(
     from nas.pipeline import execute
 
     run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure)
-    return Search(run, execute(run, Path(runs), Terminal(quiet)))
+    return Search(run, execute(run, Terminal(quiet)))
 
 
 def start(
@@ -108,14 +111,21 @@ def start(
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, not {limit} [out-of-range]")
     asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
-    if table is not None:
-        from nas.stages.profile import read_table
-
-        read_table(Path(table))
-    elif not remeasure:
+    if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
+    _check_files(asked, seed, table)
     where = None if table is None else str(Path(table).resolve())
     return Run.create(runs, asked, {"seed": seed, "table": where, "remeasure": remeasure})
+
+
+def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None) -> None:
+    """Read the data and the table once, so that what is wrong with them is said before anything is written."""
+    from nas.stages.profile import read_table
+    from nas.stages.train import dataset_of
+
+    dataset_of(asked, seed)
+    if table is not None:
+        read_table(Path(table), asked, seed)
 
 
 __all__ = ["Nothing", "Search", "best_row", "search", "start"]

@@ -53,22 +53,22 @@ def search(
     from nas import api
 
     run = _checked(lambda: api.start(space, latency_ms, latency_share, seed, runs, table, remeasure))
-    _finish(run, runs, as_json, quiet)
+    _finish(run, as_json, quiet)
 
 
 @app.command()
 def resume(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False) -> None:
     """Go on with a run that was stopped; a finished one is shown again."""
-    _finish(_opened(run, runs), runs, as_json, quiet)
+    _finish(_opened(run, runs), as_json, quiet)
 
 
 @app.command(name="runs")
 def list_runs(runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None:
     """List runs, what they were asked for and what they found."""
     from nas.report.tables import runs_table
-    from nas.run import Run, list_runs
+    from nas.run import list_runs
 
-    found = [_summary(Run(folder)) for folder in list_runs(runs)]
+    found = [_summary(folder) for folder in list_runs(runs)]
     _print(found, as_json, lambda: runs_table(found, runs))
 
 
@@ -120,23 +120,23 @@ def evaluate(
     from nas.terminal import Terminal
 
     opened = _opened(run, runs)
-    found = _checked(lambda: evaluated(opened, runs, architecture, Terminal(quiet=True)))
+    found = _checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
     _print(found, as_json, lambda: evaluation_table(found))
 
 
 # -- shared
 
 
-def _finish(run: Any, runs: Path, as_json: bool, quiet: bool) -> None:
-    from nas.pipeline import execute
-    from nas.report.tables import result_table
-    from nas.terminal import Terminal
+def _finish(run: Any, as_json: bool, quiet: bool) -> None:
+    try:  # around the imports too: they take a second, and the run exists already
+        from nas.pipeline import execute
+        from nas.report.tables import result_table
+        from nas.terminal import Terminal
 
-    terminal = Terminal(quiet or as_json)
-    try:
-        result = _checked(lambda: execute(run, runs, terminal))
+        terminal = Terminal(quiet or as_json)
+        result = _checked(lambda: execute(run, terminal))
     except KeyboardInterrupt:
-        where = "" if runs == DEFAULT_RUNS else f" --runs {runs}"
+        where = "" if run.folder.parent == DEFAULT_RUNS else f" --runs {run.folder.parent}"
         _fail(f"\ninterrupted; go on with: nas resume {run.name}{where}", INTERRUPTED)
     _print(result, as_json, lambda: result_table(result))
     if not as_json:
@@ -169,15 +169,22 @@ def _opened(name: str, runs: Path) -> Any:
 
 
 def _result(run: Any) -> dict[str, Any]:
-    result = run.result()
+    result = _checked(run.result)
     if result is None:
         _fail(f"run '{run.name}' is not finished; go on with: nas resume {run.name}", WRONG_INPUT)
     return dict(result)
 
 
-def _summary(run: Any) -> dict[str, Any]:
-    result, start = run.result(), run.ledger.last("start")
-    row = next((r for r in (result or {}).get("finalists", []) if r["key"] == result["chosen"]), None)
+def _summary(folder: Path) -> dict[str, Any]:
+    from nas.run import Run
+
+    try:
+        run = Run(folder)
+        result, start = run.result(), run.ledger.last("start")
+    except ValueError as error:  # one damaged run must not hide the others
+        unknown = dict.fromkeys(("seed", "chosen", "accuracy", "latency_ms"))
+        return {"run": folder.name, "state": "damaged", "budget": {}, **unknown, "error": str(error)}
+    row = result and next((r for r in result["finalists"] if r["key"] == result["chosen"]), None)
     return {
         "run": run.name,
         "state": "done" if result else "stopped" if start else "empty",

@@ -14,7 +14,6 @@ from nas.stages.fit import fitted
 from nas.stages.profile import profiled
 from nas.stages.search import Predictions
 from nas.stages.train import dataset_of, trained
-from nas.store import Store
 from nas.terminal import Progress, Terminal
 from spaces import Architecture, Space
 from supernets import threads
@@ -24,14 +23,14 @@ class NotAnArchitecture(ValueError):
     """Text that names no architecture of the run."""
 
 
-def evaluated(run: Run, runs: Path, text: str, terminal: Terminal) -> dict[str, Any]:
+def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
     """Predicted and supernet quality, predicted latency and counted costs of one architecture.
 
     ``text``: key of a network the run knows, JSON, or a file of JSON. Raises :class:`NotAnArchitecture`.
     """
     asked, start = run.experiment(), run.start
     architecture = find(run, asked.space, text)
-    store, seed, progress = Store(runs / "store"), int(start["seed"]), Progress(terminal, "evaluate")
+    store, seed, progress = run.store, int(start["seed"]), Progress(terminal, "evaluate")
     with threads(1):
         dataset, batches = dataset_of(asked, seed)
         net, entry = trained(asked, seed, store, batches, progress)

@@ -10,9 +10,10 @@ from typing import Any
 from nas import experiment, files
 from nas.experiment import Experiment
 from nas.ledger import Ledger
+from nas.store import Store
 
 LEDGER, RESULT, REPORT = "ledger.jsonl", "result.json", "report.html"
-EXPERIMENT, LOG = "experiment.yaml", "log.jsonl"
+EXPERIMENT, LOG, STORE = "experiment.yaml", "log.jsonl", "store"
 
 
 class NoSuchRun(ValueError):
@@ -39,13 +40,18 @@ class Run:
     @classmethod
     def open(cls, runs: Path, name: str) -> Run:
         """An existing run, by name or path. Raises :class:`NoSuchRun`."""
-        folder = Path(name) if Path(name).is_dir() and (Path(name) / LEDGER).exists() else runs / name
+        folder = Path(name).resolve() if (Path(name) / LEDGER).exists() else runs / name
         if not (folder / LEDGER).exists():
             known = [f.name for f in list_runs(runs)]
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"runs in {runs}: {', '.join(known) or 'none'}"
             raise NoSuchRun(f"no run '{name}' in {runs} [unknown-run]\n  hint: {hint}")
         return cls(folder)
+
+    @property
+    def store(self) -> Store:
+        """The store that its folder of runs shares."""
+        return Store(self.folder.parent / STORE)
 
     @property
     def start(self) -> dict[str, Any]:

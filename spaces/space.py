@@ -118,6 +118,11 @@ class Space:
                 values[choice.name] = precision if uniform else _picked(choice, pick)
         return self.architecture(values)
 
+    def uniform(self, precision: str) -> bool:
+        """Whether every chosen precision can be this one at once."""
+        chosen = self.outline.precision_choices
+        return bool(chosen) and all(precision in c.values for c in self.choices if c.name in chosen)
+
     def restrict(self, precisions: Collection[str]) -> Space:
         """The sub-space whose precision choices keep only these values; its architectures lie in this space too.
 

@@ -29,7 +29,10 @@ def table(result: Row) -> Html:
     for name, rows in (("Finalists", finalists), ("Baselines", baselines)):
         title = tag("tr", tag("th", name, scope="rowgroup", colspan=str(width)))
         body.append(tag("tbody", title, *(rows or [tag("tr", tag("td", "none", class_="text", colspan=str(width)))])))
-    return section("Asked, predicted, measured", scrolled(_head(result), *body), tag("p", note, class_="note"))
+    refused = [tag("p", f"Not delivered: {words.refusal(one)}.", class_="note") for one in result["refused"]]
+    return section(
+        "Asked, predicted, measured", scrolled(_head(result), *body), tag("p", note, class_="note"), *refused
+    )
 
 
 def _groups(result: Row) -> list[tuple[str, int]]:

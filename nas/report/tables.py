@@ -55,6 +55,7 @@ def _sentences(result: Mapping[str, Any]) -> list[str]:
         f"networks it had not seen; accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
         f"(two halves of the validation images: {accuracy['split_half_tau']:.2f})"
     ]
+    lines += [f"not delivered: {words.refusal(refused)}" for refused in result["refused"]]
     if words.chosen(result) is None:
         return [*lines, words.no_network(result)]
     return [*lines, *words.comparisons(result)]
@@ -65,13 +66,15 @@ def runs_table(found: Sequence[Row], runs: Path) -> str:
     if not found:
         return f"no runs in {runs}"
     heads = ["run", "state", "seed", "budget", "chosen", "accuracy %", "at most ms"]
-    body = [
-        [r["run"], r["state"], str(r["seed"]), ", ".join(f"{k} {v:.4g}" for k, v in r["budget"].items()),
-         r["chosen"] or "-",
-         words.points(r["accuracy"]), words.ms(r["latency_ms"])]
-        for r in found
-    ]  # fmt: skip
+    body = [_run(r) for r in found]
     return _table(None, heads, body)
+
+
+def _run(row: Row) -> list[str]:
+    budget = ", ".join(f"{name} {limit:.4g}" for name, limit in row["budget"].items())
+    seed = "-" if row["seed"] is None else str(row["seed"])
+    reached = [row["chosen"] or "-", words.points(row["accuracy"]), words.ms(row["latency_ms"])]
+    return [row["run"], row["state"], seed, budget, *reached]
 
 
 def evaluation_table(found: Row) -> str:

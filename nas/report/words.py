@@ -79,6 +79,11 @@ def no_network(result: Row) -> str:
     return f"{said}; the nearest is {row['key']}: {values}, {over:.1f} % over"
 
 
+def refusal(refused: Row) -> str:
+    """Why a network was not delivered."""
+    return f"{refused['key']}, because {refused['reason']}"
+
+
 def comparisons(result: Row) -> list[str]:
     """The chosen network against each baseline that was measured."""
     mine, unit = chosen(result), result["metric"]["unit"]

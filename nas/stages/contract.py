@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from nas.deliver import ProofFailed
 from nas.stages.search import pareto, within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
@@ -30,12 +31,12 @@ def holds(row: Row, budget: Mapping[str, float]) -> bool:
 def finalists(verifier: Verifier, results: Sequence[Result], budget: Mapping[str, float], count: int) -> list[Row]:
     """Verified rows of the best candidates; while too few keep the budget, more rounds of ones predicted to be smaller.
 
-    Every finalist is timed twice. Raises what :meth:`Verifier.verify` raises.
+    Every finalist is timed twice. Raises :class:`ProofFailed` if none of the networks could be delivered.
     """
     limits = dict(budget)
     tried: dict[str, Row] = {}
     for _ in range(ROUNDS):
-        left = [r for r in within(results, limits) if r.architecture.key not in tried]
+        left = [r for r in within(results, limits) if r.architecture.key not in tried.keys() | verifier.refused.keys()]
         if not left:
             break
         tried |= {row["key"]: row for row in verifier.verify([r.architecture for r in verifier.best(left, count)])}
@@ -49,11 +50,15 @@ def finalists(verifier: Verifier, results: Sequence[Result], budget: Mapping[str
         # Nothing keeps the budget: show the nearest, which are the fastest.
         fastest = sorted(results, key=lambda r: (r.values["latency_ms"], r.architecture.key))[:2]
         tried |= {row["key"]: row for row in verifier.verify([r.architecture for r in fastest])}
+    if not tried:
+        raise ProofFailed("no network could be delivered; " + "; ".join(sorted(set(verifier.refused.values()))[:3]))
     return list(tried.values())
 
 
-def _trust(name: str, rows: Iterable[Row]) -> float:
+def _trust(name: str, rows: Collection[Row]) -> float:
     """Median of predicted over real, of what a budget limits: where to aim so that half of the next ones keep it."""
+    if not rows:
+        return 1.0
     if name == "latency_ms":
         return float(np.median([row["latency_ms"]["predicted"] / latency_ms(row) for row in rows]))
     return float(np.median([row["counted_bytes"] / row["size_bytes"] for row in rows]))

@@ -35,9 +35,7 @@ def subnets(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Arch
     most = min(HELD_OUT, max(1, space.size // 4))
     held = list(dict.fromkeys(space.sample_many(2 * HELD_OUT, generator(seed, "fit.held out"))))[:most]
     names = sorted(space.outline.precision_choices)
-    shared = (
-        [v for v in ("w8a8", "float") if all(v in c.values for c in space.choices if c.name in names)] if names else []
-    )
+    shared = [precision for precision in ("w8a8", "float") if space.uniform(precision)]
     learned: list[Architecture] = []
     for i in range(5 * count):
         rng = generator(seed, "fit.learned", i)

@@ -42,7 +42,7 @@ def profiled(
     judged = held_out(asked, seed, fitted)
     entry = None
     if table_file is not None:
-        table = read_table(table_file)
+        table = read_table(table_file, asked, seed)
         progress.outcome = f"answered from {table_file}"
     else:
         networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
@@ -60,7 +60,7 @@ def profiled(
                 entry.write(TABLE, files.canonical_json(table.to_json()))
                 entry.finish(rows=len(table.rows), networks=len(table.networks))
         table = Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
-    model = _fitted(asked, table, fitted, judged)
+    model = fit(space, table, target.menu, target.batch, fitted)
     facts = judge(model, judged)
     if progress.outcome is None:
         progress.outcome = (
@@ -70,25 +70,28 @@ def profiled(
     return model, facts, entry
 
 
-def read_table(path: Path) -> Table:
-    """A latency table from a file. Raises ``TableError`` naming the file."""
+def read_table(path: Path, asked: Experiment, seed: int) -> Table:
+    """A recorded table that answers for this experiment.
+
+    Raises ``TableError`` naming the file if it is damaged, was measured with another backend, number of threads or
+    images per call, or lacks a network that the model is fitted on or judged by.
+    """
     try:
-        return Table.from_json(files.read_json(path), str(path))
+        table = Table.from_json(files.read_json(path), str(path))
     except (OSError, ValueError) as error:
         raise TableError(str(error)) from error
-
-
-def _fitted(
-    asked: Experiment, table: Table, networks: Sequence[Architecture], judged: Sequence[Architecture]
-) -> LatencyModel:
-    needed = {*networks, *judged}
+    wanted = asked.device.target().fingerprint()
+    for name in ("backend", "threads", "batch"):
+        if table.device.get(name) != wanted[name]:
+            raise TableError(
+                f"{path}: measured with {name} {table.device.get(name)!r}, but the experiment asks for {wanted[name]!r}"
+            )
+    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
+    needed = {*fitted, *held_out(asked, seed, fitted)}
     missing = sum(a.to_json() not in table.networks for a in needed)
     if missing:
-        raise TableError(
-            f"the latency table has not measured {missing} of the {len(needed)} networks of this space and seed"
-        )
-    target = asked.device.target()
-    return fit(asked.space, table, target.menu, target.batch, networks)
+        raise TableError(f"{path}: has not measured {missing} of the {len(needed)} networks of this space and seed")
+    return table
 
 
 def judge(model: LatencyModel, networks: Sequence[Architecture]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ order and is answered from there, so that nothing is measured twice and every de
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nas import files
-from nas.deliver import MODEL, deliver, facts, run_file
+from nas.deliver import MODEL, ProofFailed, deliver, facts, run_file
 from nas.evaluate import Evaluator, Quality, quality
 from nas.experiment import Experiment
 from nas.run import Run
@@ -41,12 +41,14 @@ class Verifier:
     evaluate: Evaluator
     predict: Predictions
     progress: Progress
+    warn: Callable[[str], None]
     remeasure: bool = True
     _rows: dict[str, Row] = field(default_factory=dict)
     _known: dict[str, Quality] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._exported = {r["key"]: r for r in self.run.ledger.of("export")}
+        self.refused = {r["key"]: str(r["reason"]) for r in self.run.ledger.of("refused")}
         self._times = Measurements()
         self._recorded = deque(self.run.ledger.of("measurement"))
         self._tested = {r["key"]: r for r in self.run.ledger.of("test")}
@@ -83,19 +85,34 @@ class Verifier:
         return float(self.predict.accuracy.accuracy(np.array([score]))[0])
 
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
-        """Rows of these architectures: exported with their proof, and timed together."""
-        for architecture in architectures:
-            if architecture.key not in self._exported:
-                made = facts(deliver(self.asked, self.evaluate, architecture, self.run.folder / "exports"))
-                self._exported[architecture.key] = self.run.ledger.append("export", **made)
-            self.progress("export", len(self._exported), len(self._exported) + 1)
-        untimed = [a.key for a in architectures if a.key not in self._times]
+        """Rows of these architectures: exported with their proof, and timed together.
+
+        One whose proof fails is left out: it stands in ``refused`` with the reason.
+        """
+        for done, architecture in enumerate(architectures):
+            self._export(architecture)
+            self.progress("export", done, len(architectures))
+        proven = [a for a in architectures if a.key in self._exported]
+        untimed = [a.key for a in proven if a.key not in self._times]
         if untimed:
             self._measure(untimed)
-        for architecture in architectures:
+        for architecture in proven:
             if architecture.key not in self._rows:
                 self._rows[architecture.key] = self._row(architecture)
-        return [self._rows[a.key] for a in architectures]
+        return [self._rows[a.key] for a in proven]
+
+    def _export(self, architecture: Architecture) -> None:
+        key = architecture.key
+        if key in self._exported or key in self.refused:
+            return
+        try:
+            made = deliver(self.asked, self.evaluate, architecture, self.run.folder / "exports")
+        except ProofFailed as error:
+            self.refused[key] = str(error)
+            self.run.ledger.append("refused", key=key, reason=str(error))
+            self.warn(f"network {key} is not delivered: {error}")
+        else:
+            self._exported[key] = self.run.ledger.append("export", **facts(made))
 
     def confirm(self, rows: Sequence[Row]) -> None:
         """Time all these networks once more, side by side, so that they can be compared and their bounds are firmer."""

@@ -86,7 +86,7 @@ def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[
     names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
     drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
     for precision in ("w8a8", "float"):
-        if all(precision in c.values for c in space.choices if c.name in names):
+        if space.uniform(precision):
             drawn += [
                 space.complete(dict.fromkeys(names, precision), generator(seed, f"profile.{precision}", i))
                 for i in range(uniform)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,61 @@ def test_a_damaged_ledger_is_refused_and_left_as_it_is(runs: Path) -> None:
     assert done.exit_code == 2
     assert done.stderr.startswith(f"{ledger}:3: the ledger is damaged: the digest does not match the record")
     assert ledger.read_bytes() == b"\n".join(lines)
+
+
+def test_a_damaged_run_hides_no_other_in_the_list(runs: Path) -> None:
+    """Its row says so, in the table and in JSON; showing it says what is wrong."""
+    whole = shutil.copytree(runs / "tiny-1", runs / "tiny-2")
+    files.write_atomic(runs / "tiny-1" / "ledger.jsonl", b"{}\n" + (whole / "ledger.jsonl").read_bytes())
+    files.write_atomic(shutil.copytree(whole, runs / "tiny-3") / "result.json", b"{")
+    found = json.loads(nas("runs", "--runs", runs, "--json").stdout)
+    assert [(r["run"], r["state"]) for r in found] == [("tiny-1", "damaged"), ("tiny-2", "done"), ("tiny-3", "damaged")]
+    assert "ledger.jsonl:1: the ledger is damaged" in found[0]["error"]
+    table = nas("runs", "--runs", runs)
+    assert table.exit_code == 0
+    assert "damaged" in table.stdout
+    done = nas("show", "tiny-3", "--runs", runs)
+    assert done.exit_code == 2
+    assert "result.json" in done.stderr
+
+
+def test_a_run_given_as_folder_uses_the_store_beside_it(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained again, and nothing is written elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    files.remove(runs / "tiny-1" / "result.json")
+    before = {p.name for p in (runs / "store" / "train").iterdir()}
+    assert nas("resume", runs / "tiny-1", "--quiet").exit_code in (0, 3)
+    assert {p.name for p in (runs / "store" / "train").iterdir()} == before
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_network_without_proof_is_reported_and_the_run_goes_on(
+    finished: Finished, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest float network, which is a baseline of every run, cannot be proven: everything else is delivered."""
+    from nas import deliver as delivery
+    from nas.experiment import load
+    from nas.stages import verifier
+
+    largest = load(finished.source).space.largest
+
+    def deliver(asked: Any, evaluate: Any, architecture: Any, exports: Path) -> Any:
+        if architecture == largest:
+            raise delivery.ProofFailed("the codes differ")
+        return delivery.deliver(asked, evaluate, architecture, exports)
+
+    monkeypatch.setattr(verifier, "deliver", deliver)
+    done = nas("search", finished.source, "--runs", runs, "--quiet")
+    assert done.exit_code in (0, 3)
+    assert f"warning: network {largest.key} is not delivered: the codes differ" in done.stderr
+    assert f"not delivered: {largest.key}, because the codes differ" in done.stdout
+    result = Run.open(runs, "tiny-2").result()
+    assert result is not None
+    assert result["refused"] == [{"key": largest.key, "reason": "the codes differ"}]
+    assert largest.key not in {row["key"] for row in [*result["finalists"], *result["baselines"]]}
 
 
 def test_a_run_that_another_process_works_on_is_busy(runs: Path) -> None:
@@ -434,7 +490,8 @@ def test_a_table_of_another_space_is_refused(finished: Finished, tmp_path: Path)
     source.write_text(TINY.replace("[4, 8]", "[4, 12]").replace("epochs: 3", "epochs: 1"), encoding="utf-8")
     done = nas("search", source, "--table", finished.table, "--runs", tmp_path / "runs", "--quiet")
     assert done.exit_code == 2
-    assert re.search(r"the latency table has not measured \d+ of the \d+ networks of this space and seed", done.stderr)
+    assert re.search(r"table\.json: has not measured \d+ of the \d+ networks of this space and seed", done.stderr)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_progress_and_result_go_different_ways(finished: Finished, runs: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.deliver import ProofFailed
 from nas.evaluate import Quality
 from nas.stages import contract
 from nas.stages.contract import ENOUGH, ROUNDS, best_float, choose, finalists, holds
@@ -40,6 +41,8 @@ class Device:
         self.bytes_per_byte = bytes_per_byte
         self.rows: dict[str, Row] = {}
         self.times: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
+        self.unprovable: set[str] = set()
         self.offered: list[list[Result]] = []  # what best() had to choose from
         self.verified: list[list[str]] = []
 
@@ -58,11 +61,13 @@ class Device:
 
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
         self.verified.append([a.key for a in architectures])
-        for a in architectures:
+        self.refused |= {a.key: "codes differ" for a in architectures if a.key in self.unprovable}
+        proven = [a for a in architectures if a.key not in self.unprovable]
+        for a in proven:
             if a.key not in self.rows:
                 self.rows[a.key] = self._row(a)
                 self._time(a.key)
-        return [self.rows[a.key] for a in architectures]
+        return [self.rows[a.key] for a in proven]
 
     def confirm(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -94,6 +99,25 @@ def ask(device: Device, budget: Budget, count: int = 3) -> list[Row]:
 
 
 LADDER = [result(i, 0.5 + i / 100, 0.1 * (i + 1)) for i in range(40)]  # the slower, the better: 0.1 to 4.0 ms
+
+
+def test_a_network_without_proof_is_passed_over() -> None:
+    """It is no finalist, another one takes its place, and it is not asked for again."""
+    device = Device(LADDER, 1.0)
+    best = [r.architecture.key for r in LADDER[19:8:-1]]  # of those within 2.0 ms, best first
+    device.unprovable = set(best[:3])
+    rows = ask(device, {"latency_ms": 2.0})
+    assert [row["key"] for row in rows][:3] == best[3:6]
+    asked = [key for round_ in device.verified for key in round_]
+    assert len(asked) == len(set(asked))
+
+
+def test_if_no_network_has_its_proof_the_reason_is_said() -> None:
+    """A run without a single network is an error, and not an empty table."""
+    device = Device(LADDER, 1.0)
+    device.unprovable = {r.architecture.key for r in LADDER}
+    with pytest.raises(ProofFailed, match=r"\Ano network could be delivered; codes differ\Z"):
+        ask(device, {"latency_ms": 2.0})
 
 
 # --- Keeping a budget -------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_the_result_has_the_schema_of_the_design(result: dict[str, Any], space: 
     assert set(result["budget"]) == {"latency_ms"}
     assert isinstance(result["budget_met"], bool)
     assert result["chosen"] is None or len(result["chosen"]) == KEY
-    assert set(result["seconds"]) == {"train", "profile", "fit", "search", "verify"}
+    assert set(result["seconds"]) == {"build", "train", "profile", "fit", "search", "verify"}
     assert {"backend", "threads", "batch", "processor", "onnxruntime"} <= set(result["device"])
     assert result["finalists"]
     for row in result["finalists"]:
@@ -157,7 +157,14 @@ def test_the_ledger_tells_the_run_in_order(finished: Finished) -> None:
     kinds = [r["kind"] for r in records]
     assert (kinds[0], kinds[-1]) == ("start", "done")
     assert (kinds.count("start"), kinds.count("done"), kinds.count("budget")) == (1, 1, 1)
-    assert [r["stage"] for r in records if r["kind"] == "stage"] == ["train", "profile", "fit", "search", "verify"]
+    assert [r["stage"] for r in records if r["kind"] == "stage"] == [
+        "build",
+        "train",
+        "profile",
+        "fit",
+        "search",
+        "verify",
+    ]
     told = [(r["search"], row["trial"]) for r in records if r["kind"] == "tell" for row in r["results"]]
     assert told == [(label, i) for label in ("main", "random", "float") for i in range(60)]
     assert kinds.index("export") < kinds.index("measurement") < kinds.index("test")

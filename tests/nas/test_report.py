@@ -81,6 +81,7 @@ def example() -> Result:
         "settings": {"search": {"strategy": "random"}},
         "finalists": [network("aaaa", 0.02, 98.5, **marks), network("bbbb", 0.029, 98.0, **marks)],
         "baselines": [network("cccc", 0.1, 98.75, name="largest float")],
+        "refused": [],
         "front": trials[1:3],
         "trials": trials,
         "latency_model": {

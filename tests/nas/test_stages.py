@@ -108,7 +108,7 @@ def test_a_recorded_table_gives_the_model_that_was_measured(finished: Finished, 
 def test_a_table_of_another_seed_lacks_networks(finished: Finished, tmp_path: Path) -> None:
     """The networks that a fit needs are drawn by the seed."""
     with pytest.raises(
-        TableError, match=r"\Athe latency table has not measured \d+ of the \d+ networks of this space and seed\Z"
+        TableError, match=r"table\.json: has not measured \d+ of the \d+ networks of this space and seed\Z"
     ):
         profiled(load(finished.source), 1, Store(tmp_path), finished.table, progress())
 
@@ -124,13 +124,23 @@ def test_a_table_that_lacks_a_judge_is_refused(finished: Finished, tmp_path: Pat
         profiled(made, 0, Store(tmp_path), tmp_path / "table.json", progress())
 
 
-def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_read_is_named(finished: Finished, tmp_path: Path) -> None:
     """No such file, no JSON, no table."""
     for name, content in (("a.json", None), ("b.json", b"{"), ("c.json", b"{}"), ("d.json", b"\xff")):
         if content is not None:
             files.write_atomic(tmp_path / name, content)
         with pytest.raises(TableError, match=name):
-            read_table(tmp_path / name)
+            read_table(tmp_path / name, load(finished.source), 0)
+
+
+@pytest.mark.parametrize(("name", "other"), [("backend", "other"), ("threads", 2), ("batch", 8)])
+def test_a_table_measured_otherwise_is_refused(finished: Finished, tmp_path: Path, name: str, other: object) -> None:
+    """Times of two threads say nothing about one."""
+    data = files.read_json(finished.table)
+    data["device"][name] = other
+    files.write_json(tmp_path / "table.json", data)
+    with pytest.raises(TableError, match=rf"measured with {name} {other!r}, but the experiment asks for"):
+        read_table(tmp_path / "table.json", load(finished.source), 0)
 
 
 # --- Fit --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""``result.json``: what a finished run says, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate import METRIC
+from nas.experiment import Experiment
+from nas.stages import contract
+from nas.stages.search import Predictions, pareto
+from nas.stages.verifier import Row
+from nas.strategies import Result
+
+_OF_BASELINE = (
+    "key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "container", "simulated", "model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verified:
+    """End of stage 6. ``finalists`` and ``baselines`` (``{"name", "row"}``) as rows; ``refused``: key -> reason."""
+
+    budget: Mapping[str, float]
+    finalists: Sequence[Row]
+    chosen: Row | None
+    baselines: Sequence[Mapping[str, Any]]
+    refused: Mapping[str, str]
+
+
+def result(
+    asked: Experiment, about: Mapping[str, Any], verified: Verified, results: Sequence[Result], predict: Predictions
+) -> dict[str, Any]:
+    """The dict behind ``result.json``. ``about``: further entries, such as the run's name, seed and seconds."""
+    chosen = verified.chosen
+    return {
+        **about,
+        "space": {"name": asked.space.name, "size": asked.space.size},
+        "metric": METRIC,
+        "budget": dict(verified.budget),
+        "budget_met": chosen is not None,
+        "chosen": None if chosen is None else chosen["key"],
+        "device": asked.device.target().fingerprint(),
+        "settings": asked.to_json(),
+        "finalists": sorted(verified.finalists, key=contract.order, reverse=True),
+        "baselines": [{"name": b["name"], **{k: b["row"][k] for k in _OF_BASELINE}} for b in verified.baselines],
+        "refused": [{"key": key, "reason": reason} for key, reason in verified.refused.items()],
+        "front": points(pareto(results), predict),
+        "trials": points(results, predict),
+    }
+
+
+def points(results: Sequence[Result], predict: Predictions) -> list[dict[str, Any]]:
+    """Predicted quality (as the metric), latency and size of each result."""
+    quality = predict.accuracy.accuracy(np.array([r.values["quality"] for r in results]))
+    return [
+        {
+            "key": r.architecture.key,
+            "quality": float(q),
+            "latency_ms": r.values["latency_ms"],
+            "size_bytes": r.values["size_bytes"],
+        }
+        for r, q in zip(results, quality, strict=True)
+    ]
