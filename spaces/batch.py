@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.architecture import Architecture
+from spaces.architecture import Architecture, Codes
 
 if TYPE_CHECKING:
     from spaces.space import Space
-
-Codes = NDArray[np.int16]
 
 
 class Batch(Sequence[Architecture]):
@@ -25,6 +23,7 @@ class Batch(Sequence[Architecture]):
     def __init__(self, space: Space, codes: Codes) -> None:
         self.space = space
         self.codes = codes
+        codes.flags.writeable = False  # architectures look their values up when asked
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -36,13 +35,11 @@ class Batch(Sequence[Architecture]):
     def __getitem__(self, index: int | slice) -> Architecture | Batch:
         if isinstance(index, slice):
             return Batch(self.space, self.codes[index])
-        row = self.codes[index]
-        return Architecture(
-            {c.name: c.values[code] for c, code in zip(self.space.choices, row.tolist(), strict=True) if code >= 0}
-        )
+        return Architecture.of_codes(self.space.canonical, self.codes, range(len(self))[index])
 
     def __iter__(self) -> Iterator[Architecture]:
-        return (self[i] for i in range(len(self)))
+        canonical, codes, make = self.space.canonical, self.codes, Architecture.of_codes
+        return (make(canonical, codes, row) for row in range(len(codes)))
 
     def take(self, rows: NDArray[np.intp]) -> Batch:
         """The architectures at these rows (k,)."""

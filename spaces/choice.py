@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Value = bool | int | float | str
@@ -24,12 +24,25 @@ class Condition:
         """Like ``stages.0.depth in [2, 3]``."""
         return f"{self.name} in {list(self.values)}"
 
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether it is true, given the values of the choices that are present."""
+        return self.name in values and any(same(values[self.name], v) for v in self.values)
+
+
+When = tuple[Condition, ...]
+"""All of these must hold; the empty one always does."""
+
+
+def holds(when: When, values: Mapping[str, Value]) -> bool:
+    """Whether all conditions are true, given the values of the choices that are present."""
+    return all(condition.holds(values) for condition in when)
+
 
 @dataclass(frozen=True)
 class Choice:
     """One decision. ``ordered`` values (numbers) have neighbours; others are categories.
 
-    ``when`` makes it conditional on one earlier choice; where the condition fails the choice is absent.
+    ``when`` makes it conditional on earlier choices; where a condition fails the choice is absent.
 
     Raises:
         ValueError: no values, or a value twice.
@@ -37,7 +50,7 @@ class Choice:
 
     name: str
     values: tuple[Value, ...]
-    when: Condition | None = None
+    when: When = ()
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -53,8 +66,7 @@ class Choice:
 
     def present(self, values: Mapping[str, Value]) -> bool:
         """Whether it is there, given the values of all earlier choices that are."""
-        when = self.when
-        return when is None or (when.name in values and any(same(values[when.name], v) for v in when.values))
+        return holds(self.when, values)
 
     def code(self, value: object) -> int:
         """Position of ``value`` among the values. Raises ``ValueError`` that lists them."""
@@ -64,14 +76,17 @@ class Choice:
         raise ValueError(f"{self.name}: {value!r} is not a value of this choice; values: {list(self.values)}")
 
 
-def allowed_codes(choice: Choice, parents: Sequence[Choice]) -> tuple[int, tuple[int, ...]] | None:
-    """(index of the controlling choice, its codes under which ``choice`` is present); ``None`` if always present.
+def allowed_codes(choice: Choice, earlier: Iterable[Choice]) -> dict[int, frozenset[int]]:
+    """Position of each choice that ``choice`` depends on -> its codes under which ``choice`` is present.
 
-    Raises ``ValueError`` if the condition names no earlier choice, or a value it does not have.
+    Raises ``ValueError`` if a condition names no earlier choice, or a value it does not have.
     """
-    if choice.when is None:
-        return None
-    for index, parent in enumerate(parents):
-        if parent.name == choice.when.name:
-            return index, tuple(parent.code(value) for value in choice.when.values)
-    raise ValueError(f"choice {choice.name} depends on {choice.when.name}, which is not an earlier choice")
+    known = {c.name: (i, c) for i, c in enumerate(earlier)} if choice.when else {}
+    found: dict[int, frozenset[int]] = {}
+    for condition in choice.when:
+        if condition.name not in known:
+            raise ValueError(f"choice {choice.name} depends on {condition.name}, which is not an earlier choice")
+        i, parent = known[condition.name]
+        codes = frozenset(parent.code(value) for value in condition.values)
+        found[i] = found.get(i, codes) & codes
+    return found

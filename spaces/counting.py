@@ -1,107 +1,269 @@
-"""Exact counting over a forest of conditional choices.
+"""Exact counting over conditional choices, by eliminating one choice after the other from the last to the first.
 
-Each choice is controlled by at most one earlier choice, so the choices form a forest: below a value of a choice stand
-the choices that this value makes present. The number of architectures below a value is the product of the totals
-of those choices, and everything else (size, index, uniform sampling) follows from these counts.
+What stands below a prefix of choices depends on few of them: those that later conditions read, and of their values only
+which conditions they make true (a *class* of values). Eliminating choice i multiplies the factors that read it and sums
+over its values; what remains is a factor over the classes of the earlier choices in its scope. Size, rank, and uniform
+drawing follow from these factors, exactly, with big integers. (Bucket elimination: Dechter 1999, with choices in the
+order in which they are written.)
 """
 
 from __future__ import annotations
 
-import bisect
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.batch import Codes
+from spaces.architecture import Codes
 from spaces.choice import Choice, allowed_codes
 
-_INT64 = 2**63
+MOST_ENTRIES = 1_000_000
+Objects = NDArray[np.object_]  # exact integers of any size
+Factor = tuple[tuple[int, ...], Objects]  # the choices it reads, in order, and its value by their classes
 
 
-class Forest:
-    """Counts of a space. ``totals[i]`` architectures below choice i; ``counts[i][v]`` below its value v."""
+class Entangled(ValueError):
+    """Conditions tie so many choices together that counting would need too large a table; the message names them."""
+
+
+class Counts:
+    """Counts of the architectures that these choices have.
+
+    Raises :class:`Entangled`, and what :func:`allowed_codes` raises.
+    """
 
     def __init__(self, choices: Sequence[Choice]) -> None:
-        self.widths = [len(c.values) for c in choices]
+        self.choices = choices
         self.controls = [allowed_codes(c, choices[:i]) for i, c in enumerate(choices)]
-        self.roots = [i for i, control in enumerate(self.controls) if control is None]
-        self.children: list[list[list[int]]] = [[[] for _ in range(k)] for k in self.widths]
-        for i, control in enumerate(self.controls):
-            if control is not None:
-                for code in control[1]:
-                    self.children[control[0]][code].append(i)
-        self._count({})
+        self._classes = _classes(choices, self.controls)
+        self.steps: list[Step] = []
+        self.size = self._eliminate({})
 
-    def _count(self, fixed: Mapping[int, int]) -> None:
-        self.counts: list[list[int]] = [[] for _ in self.widths]
-        self.totals = [0] * len(self.widths)
-        for i in reversed(range(len(self.widths))):  # a controlling choice stands before what it controls
-            here = [prod(self.totals[j] for j in below) for below in self.children[i]]
-            self.counts[i] = [n if fixed.get(i, code) == code else 0 for code, n in enumerate(here)]
-            self.totals[i] = sum(self.counts[i])
-        self.starts = [[0, *accumulate(counts)] for counts in self.counts]
+    def _eliminate(self, fixed: Mapping[int, int]) -> int:
+        """Make the steps, last choice first, and return the product of the factors that depend on nothing."""
+        known, made, size = self.steps, [], 1
+        buckets: list[list[Factor]] = [[] for _ in self.choices]
+        for i in reversed(range(len(self.choices))):
+            if i in fixed and fixed.keys() >= set(known[i].scope):
+                made.append(known[i])  # all that it would tell others is a constant
+                continue
+            step = Step(self, i, buckets[i], fixed.get(i))
+            made.append(step)
+            if step.scope:
+                buckets[step.scope[-1]].append((step.scope, step.message))
+            else:
+                size *= int(step.message[()])
+        self.steps = made[::-1]
+        return size
 
-    def given(self, fixed: Mapping[int, int]) -> Forest:
-        """The architectures that have these codes (choice -> code) wherever the choice is present."""
-        other = copy.copy(self)
-        other._count(fixed)
-        return other
+    def complete(self, fixed: Mapping[int, int], rng: np.random.Generator) -> list[int]:
+        """A row of codes, uniform over those that have the ``fixed`` code of each such choice where it is present."""
+        given = copy.copy(self)
+        given._eliminate(fixed)
+        codes = [-1] * len(self.choices)
+        for step in given.steps:
+            row = step.row(codes)
+            if step.present[row]:
+                codes[step.i] = fixed[step.i] if step.i in fixed else _weighted(step.weights[row].tolist(), rng)
+        return codes
 
-    @property
-    def size(self) -> int:
-        """Exact number of distinct architectures."""
-        return prod(self.totals[i] for i in self.roots)
+    def dimension(self, i: int) -> int:
+        """Number of classes of a choice."""
+        return int(self._classes[i].max()) + 1
+
+    def classes(self, i: int) -> NDArray[np.intp]:
+        """Class of each code of choice i; the last entry, which code -1 reads, is that of an absent choice."""
+        return self._classes[i]
 
     def index(self, codes: Sequence[int]) -> int:
-        """Rank of a row of codes in the order of :meth:`at`."""
-
-        def rank(members: Iterable[int]) -> int:
-            total = 0
-            for i in members:
-                total = total * self.totals[i] + self.starts[i][codes[i]] + rank(self.children[i][codes[i]])
-            return total
-
-        return rank(self.roots)
+        """Rank of a row of codes: architectures stand in the order of their first choice, then their second …"""
+        rank, total = 0, self.size
+        for step in self.steps:
+            row = step.row(codes)
+            if step.present[row]:
+                weights, code = step.weights[row].tolist(), codes[step.i]
+                each = total // sum(weights)
+                rank += each * sum(weights[:code])
+                total = each * weights[code]
+        return rank
 
     def at(self, index: int) -> list[int]:
         """Row of codes at this rank; inverse of :meth:`index`."""
-        codes = [-1] * len(self.widths)
-
-        def place(members: Sequence[int], rest: int) -> None:
-            for i in reversed(members):
-                rest, here = divmod(rest, self.totals[i])
-                codes[i] = bisect.bisect_right(self.starts[i], here) - 1
-                place(self.children[i][codes[i]], here - self.starts[i][codes[i]])
-
-        place(self.roots, index)
+        codes = [-1] * len(self.choices)
+        total = self.size
+        for step in self.steps:
+            row = step.row(codes)
+            if not step.present[row]:
+                continue
+            weights = step.weights[row].tolist()
+            each = total // sum(weights)
+            code = 0
+            while index >= each * weights[code]:
+                index -= each * weights[code]
+                code += 1
+            codes[step.i] = code
+            total = each * weights[code]
         return codes
 
     def draw(self, n: int, rng: np.random.Generator, by_choice: bool = False) -> Codes:
         """(n, choices) codes, uniform over architectures, or with ``by_choice`` every choice over its own values."""
-        codes = np.full((n, len(self.widths)), -1, np.int16)
-        for i, control in enumerate(self.controls):
-            present = np.ones(n, np.bool_) if control is None else np.isin(codes[:, control[0]], control[1])
-            rows = np.flatnonzero(present)
-            if len(rows):
-                codes[rows, i] = (
-                    rng.integers(self.widths[i], size=len(rows)) if by_choice else self._draw(i, len(rows), rng)
-                )
+        columns = np.empty((len(self.choices), n), np.int16)
+        for step in self.steps:
+            rows = step.rows(columns)
+            drawn = step.draw(rows, n, rng, by_choice)
+            columns[step.i] = drawn if rows is None else np.where(step.present[rows], drawn, -1)
+        return columns.T
+
+    def place(self, points: NDArray[np.float64], by_choice: bool = False) -> Codes:
+        """Codes of points (n, choices) in [0, 1): each coordinate picks a value of its choice by its share.
+
+        Points that fill the cube evenly give architectures that fill the space evenly.
+        """
+        columns = np.empty((len(self.choices), len(points)), np.int16)
+        for step in self.steps:
+            rows = step.rows(columns)
+            at = np.zeros(len(points), np.intp) if rows is None else rows
+            cuts = step.cuts_by_choice if by_choice else step.cuts
+            placed = (points[:, step.i, None] >= cuts[at]).sum(axis=1)
+            columns[step.i] = np.where(step.present[at], placed, -1)
+        return columns.T
+
+
+def _classes(choices: Sequence[Choice], controls: Sequence[Mapping[int, frozenset[int]]]) -> list[NDArray[np.intp]]:
+    tests: list[set[frozenset[int]]] = [set() for _ in choices]
+    for control in controls:
+        for j, codes in control.items():
+            tests[j].add(codes)
+    found = []
+    for choice, sets in zip(choices, tests, strict=True):
+        truths = [tuple(code in codes for codes in sets) for code in (*range(len(choice.values)), -1)]
+        ids = {truth: n for n, truth in enumerate(dict.fromkeys(truths))}
+        found.append(np.array([ids[truth] for truth in truths], np.intp))
+    return found
+
+
+class Step:
+    """What the counts know about choice ``i``, by *row*: a combination of classes of the earlier choices in ``scope``.
+
+    ``present`` (rows,): whether the choice is there; ``weights`` (rows, values): architectures below each value, up to
+    a factor common to the row.
+    """
+
+    def __init__(self, counts: Counts, i: int, factors: Sequence[Factor], fixed: int | None) -> None:
+        self.i = i
+        control = counts.controls[i]
+        self.scope = tuple(sorted(set(control).union(*(scope for scope, _ in factors)) - {i}))
+        shape = tuple(counts.dimension(j) for j in self.scope)
+        if prod(shape) * counts.dimension(i) > MOST_ENTRIES:
+            names = ", ".join(counts.choices[j].name for j in (*self.scope, i))
+            raise Entangled(f"conditions tie these choices together too closely to count: {names} [entangled]")
+        self._strides = [prod(shape[a + 1 :]) for a in range(len(shape))]
+        self._classes = [counts.classes(j) for j in self.scope]
+        table = np.ones((*shape, counts.dimension(i)), object)
+        for scope, factor in factors:
+            sizes = [counts.dimension(j) if j in scope else 1 for j in (*self.scope, i)]
+            table = table * factor.reshape(sizes)
+        present = np.ones(shape, np.bool_)
+        for axis, j in enumerate(self.scope):
+            if j in control:
+                true = np.zeros(shape[axis], np.bool_)
+                true[counts.classes(j)[sorted(control[j])]] = True
+                present &= true.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+        own = counts.classes(i)
+        weights = table[..., own[:-1]]
+        if fixed is not None:
+            weights = weights * (np.arange(weights.shape[-1]) == fixed)
+        absent = table[..., own[-1]]
+        self.message: Objects = np.asarray(np.where(present, weights.sum(axis=-1), absent), object)
+        self.present: NDArray[np.bool_] = present.reshape(-1)
+        self.weights: Objects = weights.reshape(-1, weights.shape[-1])
+
+    def row(self, codes: Sequence[int]) -> int:
+        """The row of one prefix of codes."""
+        return sum(s * int(c[codes[j]]) for s, c, j in zip(self._strides, self._classes, self.scope, strict=True))
+
+    def rows(self, columns: Codes) -> NDArray[np.intp] | None:
+        """The rows of many, whose codes are (choices, n); ``None`` if there is only one row."""
+        if not self.scope:
+            return None
+        parts = [s * c[columns[j]] for s, c, j in zip(self._strides, self._classes, self.scope, strict=True)]
+        found: NDArray[np.intp] = np.sum(parts, axis=0)
+        return found
+
+    def draw(
+        self, rows: NDArray[np.intp] | None, n: int, rng: np.random.Generator, by_choice: bool
+    ) -> NDArray[np.int16]:
+        """Codes (n,), drawn by the weights of their rows; where the choice is absent they mean nothing."""
+        values = self.weights.shape[1]
+        if values == 1:
+            return np.zeros(n, np.int16)
+        if by_choice or self._uniform:
+            return rng.integers(values, size=n, dtype=np.int16)
+        thresholds, rest = self._thresholds
+        at = np.zeros(n, np.intp) if rows is None else rows
+        bits = rng.integers(_STEPS, size=n)
+        codes = np.zeros(n, np.int16)
+        doubt = np.zeros(n, np.bool_)
+        for j in range(values - 1):
+            limit = thresholds[j][at]
+            codes += bits >= limit
+            doubt |= bits == limit
+        for k in np.flatnonzero(doubt):  # once in 10^18 draws: 62 bits do not decide
+            row = at[k]
+            below = _below(int(self._totals[row]), rng)
+            codes[k] = sum(
+                bool(bits[k] > thresholds[j][row] or (bits[k] == thresholds[j][row] and below >= rest[j][row]))
+                for j in range(values - 1)
+            )
         return codes
 
-    def _draw(self, i: int, n: int, rng: np.random.Generator) -> NDArray[np.int16]:
-        total, starts = self.totals[i], self.starts[i]
-        if total < _INT64:
-            drawn = rng.integers(total, size=n)
-            return (np.searchsorted(np.array(starts), drawn, side="right") - 1).astype(np.int16)
-        return np.array([bisect.bisect_right(starts, _below(total, rng)) - 1 for _ in range(n)], np.int16)
+    @cached_property
+    def _uniform(self) -> bool:
+        """Whether every value has the same weight wherever the choice is present."""
+        there = self.weights[self.present]
+        return bool((there == there[:, :1]).all())
+
+    @cached_property
+    def _totals(self) -> Objects:
+        totals: Objects = np.maximum(self.weights.sum(axis=1), 1)
+        return totals
+
+    @cached_property
+    def _thresholds(self) -> tuple[list[NDArray[np.int64]], list[Objects]]:
+        """Per value but the first: the share of all before it in 62 bits (rows,), and what is left of it over total."""
+        scaled = [self.weights[:, : j + 1].sum(axis=1) * _STEPS for j in range(self.weights.shape[1] - 1)]
+        return [(s // self._totals).astype(np.int64) for s in scaled], [s % self._totals for s in scaled]
+
+    @cached_property
+    def cuts(self) -> NDArray[np.float64]:
+        """(rows, values - 1): where in [0, 1) one value ends and the next begins."""
+        thresholds, _ = self._thresholds
+        return np.array([t / _STEPS for t in thresholds], np.float64).reshape(len(thresholds), -1).T
+
+    @property
+    def cuts_by_choice(self) -> NDArray[np.float64]:
+        """As :attr:`cuts`, with an equal share for every value."""
+        values = self.weights.shape[1]
+        return np.tile(np.arange(1, values) / values, (len(self.weights), 1))
+
+
+_STEPS = 2**62
+
+
+def _weighted(weights: Sequence[int], rng: np.random.Generator) -> int:
+    """A code drawn with these weights."""
+    drawn = _below(sum(weights), rng)
+    return next(code for code, end in enumerate(accumulate(weights)) if drawn < end)
 
 
 def _below(total: int, rng: np.random.Generator) -> int:
     """A uniform integer in range(total), exact for any size, by rejection."""
+    if total < 2**63:
+        return int(rng.integers(total))
     bits = total.bit_length()
     while True:
         drawn = int.from_bytes(rng.bytes((bits + 7) // 8), "little") >> (-bits % 8)

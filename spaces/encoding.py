@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.batch import Codes
+from spaces.architecture import Codes
 from spaces.choice import Choice
+
+_ROWS = 1024  # at a time: what is written for one choice is still in the cache for the next
 
 
 class Encoding:
@@ -27,7 +29,7 @@ class Encoding:
             if choice.ordered and k > 2:
                 columns.append(np.linspace(0, 1, k, dtype=np.float32)[:, None])
                 names.append(choice.name)
-            if choice.when is not None:
+            if choice.when:
                 columns.append(np.ones((k, 1), np.float32))
                 names.append(f"{choice.name} present")
             table = np.concatenate(columns, axis=1)
@@ -36,6 +38,13 @@ class Encoding:
 
     def __call__(self, codes: Codes) -> NDArray[np.float32]:
         """(n, choices) codes to (n, d) features."""
-        if not self._tables:
-            return np.zeros((len(codes), 0), np.float32)
-        return np.concatenate([table[codes[:, i]] for i, table in enumerate(self._tables)], axis=1)
+        features = np.empty((len(codes), len(self.names)), np.float32)
+        if self._tables:
+            for start in range(0, len(codes), _ROWS):
+                part = codes[start : start + _ROWS].T.astype(np.intp)
+                # wrap: code -1 reads the last row of the table
+                pieces = [
+                    table.take(column, axis=0, mode="wrap") for table, column in zip(self._tables, part, strict=True)
+                ]
+                np.concatenate(pieces, axis=1, out=features[start : start + _ROWS])
+        return features

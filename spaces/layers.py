@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.choice import Condition
+from spaces.choice import When
 from spaces.precision import Precision
 
 Ints = NDArray[np.int64]
@@ -40,7 +40,7 @@ class Record:
     norm: bool = False
     activation: str = "none"
     precision: str | Chosen = "float"
-    exists_when: Condition | None = None
+    exists_when: When = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spaces import precision
-from spaces.choice import Condition, Value, same
+from spaces.choice import Value, When, same
 from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Ints, Record
 
 Read = Callable[[str], tuple[Bools, list[Value], Ints]]
@@ -38,12 +38,12 @@ def _bits(field: str | Chosen, n: int, read: Read) -> tuple[Ints, Ints]:
     return np.where(present, weight, 0), np.where(present, inputs, 0)
 
 
-def _exists(condition: Condition | None, n: int, read: Read) -> Bools:
-    if condition is None:
-        return np.ones(n, np.bool_)
-    present, values, positions = read(condition.name)
-    holds = np.array([any(same(v, wanted) for wanted in condition.values) for v in values])
-    kept: Bools = present & holds[positions]
+def _exists(when: When, n: int, read: Read) -> Bools:
+    kept: Bools = np.ones(n, np.bool_)
+    for condition in when:
+        present, values, positions = read(condition.name)
+        true = np.array([any(same(v, wanted) for wanted in condition.values) for v in values])
+        kept = kept & present & true[positions]
     return kept
 
 

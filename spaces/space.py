@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.architecture import Architecture
+from spaces.architecture import Architecture, Canonical
 from spaces.batch import Batch
 from spaces.choice import Choice, Value
 from spaces.cost import cost
-from spaces.counting import Forest
+from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.outline import Outline
 
@@ -38,12 +38,13 @@ class Space:
         self.choices = choices
         self.outline = outline
         self.column = {c.name: i for i, c in enumerate(choices)}
-        self._forest = Forest(choices)
+        self.canonical = Canonical(choices)
+        self._counts = Counts(choices)
 
     @property
     def size(self) -> int:
         """Exact number of distinct architectures; absent choices are counted once."""
-        return self._forest.size
+        return self._counts.size
 
     @cached_property
     def digest(self) -> str:
@@ -69,16 +70,17 @@ class Space:
     def _encode_row(self, row: NDArray[np.int16], values: Mapping[str, Value]) -> None:
         problems = [f"unknown choice {name!r}" for name in values if name not in self.column]
         unknown: set[int] = set()  # a choice below one that is itself wrong may be there or not
-        for i, (choice, control) in enumerate(zip(self.choices, self._forest.controls, strict=True)):
-            present = control is None or int(row[control[0]]) in control[1]
-            if control is not None and control[0] in unknown:
+        for i, (choice, control) in enumerate(zip(self.choices, self._counts.controls, strict=True)):
+            if any(j not in unknown and int(row[j]) not in codes for j, codes in control.items()):
+                if choice.name in values:
+                    needed = " and ".join(map(str, choice.when))
+                    problems.append(f"choice {choice.name} is absent here: it needs {needed}")
+            elif not unknown.isdisjoint(control):
                 unknown.add(i)
-            elif present and choice.name not in values:
+            elif choice.name not in values:
                 unknown.add(i)
                 problems.append(f"choice {choice.name} is missing; values: {list(choice.values)}")
-            elif not present and choice.name in values:
-                problems.append(f"choice {choice.name} is absent here: it needs {choice.when}")
-            elif present:
+            else:
                 try:
                     row[i] = choice.code(values[choice.name])
                 except ValueError as error:
@@ -91,11 +93,14 @@ class Space:
         """The architecture at this index. Raises ``IndexError`` outside ``range(size)``."""
         if not 0 <= index < self.size:
             raise IndexError(f"index {index} is outside space {self.name} of size {self.size}")
-        return Batch(self, np.array([self._forest.at(index)], np.int16))[0]
+        return self._row(self._counts.at(index))
+
+    def _row(self, codes: Sequence[int]) -> Architecture:
+        return Batch(self, np.array([codes], np.int16).reshape(1, -1))[0]
 
     def index(self, architecture: Architecture) -> int:
         """Position in ``range(size)``; inverse of :meth:`at`."""
-        return self._forest.index(self.batch([architecture]).codes[0].tolist())
+        return self._counts.index(self.batch([architecture]).codes[0].tolist())
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, lazily, in the order of the index."""
@@ -147,7 +152,7 @@ class Space:
         With ``by_choice`` every present choice is uniform over its own values instead: shallow networks, few among all
         architectures, then come as often as deep ones.
         """
-        return Batch(self, self._forest.draw(n, rng, by_choice))
+        return Batch(self, self._counts.draw(n, rng, by_choice))
 
     def complete(self, values: Mapping[str, Value], rng: np.random.Generator) -> Architecture:
         """One architecture, uniform over those that have these values wherever the choice is present.
@@ -157,7 +162,7 @@ class Space:
         if foreign := sorted(set(values) - set(self.column)):
             raise ValueError(f"space {self.name} has no choice {foreign[0]!r}")
         fixed = {i: c.code(values[c.name]) for i, c in enumerate(self.choices) if c.name in values}
-        return Batch(self, self._forest.given(fixed).draw(1, rng))[0]
+        return self._row(self._counts.complete(fixed, rng))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Another architecture that differs in one drawn decision; choices that it makes present are drawn.

@@ -41,16 +41,15 @@ def with_precision(space: Space, architecture: Architecture, precision: str) -> 
 
 @st.composite
 def forests(draw: st.DrawFn) -> Space:
-    """Choices of mixed types without layers, many of them conditional on an earlier one, to several levels."""
+    """Choices of mixed types without layers, many of them conditional on earlier ones, to several levels."""
     choices: list[Choice] = []
     for i in range(draw(st.integers(0, 6))):
         values = draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=3, unique_by=lambda v: (type(v), v)))
-        when = None
-        if choices and draw(st.booleans()):
-            parent = draw(st.sampled_from(choices))
+        when = []
+        for parent in draw(st.lists(st.sampled_from(choices), max_size=3)) if choices else ():
             chosen = draw(st.sets(st.sampled_from(range(len(parent.values))), min_size=1))
-            when = Condition(parent.name, tuple(parent.values[k] for k in sorted(chosen)))
-        choices.append(Choice(f"c{i}", tuple(values), when))
+            when.append(Condition(parent.name, tuple(parent.values[k] for k in sorted(chosen))))
+        choices.append(Choice(f"c{i}", tuple(values), tuple(when)))
     return Space("forest", tuple(choices), NO_LAYERS)
 
 

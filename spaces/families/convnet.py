@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spaces import precision
-from spaces.choice import Choice, Condition, Value
+from spaces.choice import Choice, Condition, Value, When
 from spaces.families.options import Choices, Option, take, whole
 from spaces.outline import INPUT, Chosen, Outline, Record
 from spaces.yaml import Mapping, Node, Problems, Scalar, Section, Sequence, plain
@@ -95,15 +95,15 @@ class _Builder:
 
     def stage(self, position: int, stage: _Stage) -> None:
         path = f"stages.{position}"
-        self.choices.field(stage.depth, f"{path}.depth", None)
-        width = self.choices.field(stage.width, f"{path}.width", None)
+        self.choices.field(stage.depth, f"{path}.depth", ())
+        width = self.choices.field(stage.width, f"{path}.width", ())
         depths = [int(d) for d in stage.depth.values]
         for block in range(max(depths)):
             deep = tuple(d for d in depths if d > block)
-            when = None if len(deep) == len(depths) else Condition(f"{path}.depth", deep)
+            when: When = () if len(deep) == len(depths) else (Condition(f"{path}.depth", deep),)
             per_block = stage.kernel.per == "block"
             kernel_name = f"{path}.{block}.kernel" if per_block else f"{path}.kernel"
-            kernel = self.choices.field(stage.kernel, kernel_name, when if per_block else None)
+            kernel = self.choices.field(stage.kernel, kernel_name, when if per_block else ())
             joined = stage.residual and block > 0
             self._conv(f"{path}.{block}", width, kernel, stage.stride if block == 0 else 1, when, joined)
 
@@ -113,7 +113,7 @@ class _Builder:
         width: Value | Chosen,
         kernel: Value | Chosen,
         stride: int,
-        when: Condition | None,
+        when: When,
         joined: bool,
     ) -> None:
         before = self.last
@@ -136,18 +136,18 @@ class _Builder:
             self.records.append(Record(f"{path}.add", "add", (conv.path, before), activation="relu", exists_when=when))
             self.last = f"{path}.add"
 
-    def _precision(self, path: str, when: Condition | None) -> str | Chosen:
+    def _precision(self, path: str, when: When) -> str | Chosen:
         scope = self.precisions.per or "layer"
         block = path.removesuffix(".conv")
         names = {"network": "precision", "layer": f"{path}.precision", "block": f"{block}.precision"}
         names["stage"] = f"{'.'.join(path.split('.')[:2])}.precision" if path.startswith("stages.") else names["layer"]
-        field = self.choices.field(self.precisions, names[scope], when if scope in ("layer", "block") else None)
+        field = self.choices.field(self.precisions, names[scope], when if scope in ("layer", "block") else ())
         return field if isinstance(field, Chosen) else str(field)
 
     def finish(self) -> tuple[tuple[Choice, ...], Outline]:
         self.records.append(Record("pool", "pool", (self.last,)))
         self.records.append(
-            Record("classifier", "linear", ("pool",), out=self.classes, precision=self._precision("classifier", None))
+            Record("classifier", "linear", ("pool",), out=self.classes, precision=self._precision("classifier", ()))
         )
         return self.choices.made, Outline(self.shape, self.classes, tuple(self.records))
 

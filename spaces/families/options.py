@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spaces.choice import Choice, Condition, Value
+from spaces.choice import Choice, Value, When
 from spaces.outline import Chosen
 from spaces.yaml import Mapping, Mark, Node, Problems, Scalar, Section, Sequence, nearest, shown
 
@@ -113,7 +113,7 @@ class Choices:
     def __init__(self) -> None:
         self._made: dict[str, Choice] = {}
 
-    def field(self, option: Option, name: str, when: Condition | None) -> Value | Chosen:
+    def field(self, option: Option, name: str, when: When) -> Value | Chosen:
         """The constant of a fixed option, else a reference to the choice ``name``, made on first use."""
         if option.fixed:
             return option.values[0]

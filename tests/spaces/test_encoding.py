@@ -15,9 +15,9 @@ def test_columns_are_one_hot_then_rank_then_presence() -> None:
     """A rank only where more than two values are in order, a presence flag only where the choice can be absent."""
     choices = (
         Choice("depth", (1, 2, 4)),
-        Choice("kind", ("a", "b"), Condition("depth", (2, 4))),
+        Choice("kind", ("a", "b"), (Condition("depth", (2, 4)),)),
         Choice("kernel", (3, 5)),
-        Choice("one", (7,), Condition("kind", ("b",))),
+        Choice("one", (7,), (Condition("kind", ("b",)),)),
     )
     space = Space("s", choices, NO_LAYERS)
     assert space.feature_names == (

@@ -71,7 +71,7 @@ def test_input_and_classes_may_be_written_for_data_of_any_name() -> None:
 
 def test_a_residual_convnet_adds_in_every_block_but_the_first() -> None:
     space = space_of(convnet("{depth: {choice: [1, 3]}, width: 8, stride: 2, residual: true}"))
-    when = Condition("stages.0.depth", (3,))
+    when = (Condition("stages.0.depth", (3,)),)
     conv = {"kind": "conv", "out": 8, "kernel": 3, "norm": True, "exists_when": when}
     assert space.outline.records[:5] == (
         Record("stages.0.0.conv", "conv", (INPUT,), 8, 3, 2, True, "relu"),
@@ -107,7 +107,7 @@ def test_per_sets_the_scope_of_precision(per: str, expected: list[str]) -> None:
         if choice.name in expected:
             assert choice.values == ("w8a8", "float")
             conditional = per in ("block", "layer") and ".1." in choice.name.removeprefix("stages.1")
-            assert (choice.when is not None) == (conditional or ".1.1." in choice.name), choice
+            assert bool(choice.when) == (conditional or ".1.1." in choice.name), choice
     assert names(space_of(convnet(STAGE, "precision: {choice: [w8a8, float]}")))[-1] == "classifier.precision"
 
 
@@ -122,18 +122,18 @@ def test_per_sets_the_scope_of_precision(per: str, expected: list[str]) -> None:
 def test_per_sets_the_scope_of_the_kernel(per: str, expected: list[str]) -> None:
     space = space_of(convnet(f"{{depth: {{choice: [1, 3]}}, kernel: {{choice: [3, 5]{per}}}}}"))
     assert names(space) == ["stages.0.depth", *expected]
-    block = Condition("stages.0.depth", (3,))
-    assert [c.when for c in space.choices[1:]] == [None, block, block][: len(expected)]
+    block = (Condition("stages.0.depth", (3,)),)
+    assert [c.when for c in space.choices[1:]] == [(), block, block][: len(expected)]
 
 
 def test_depth_makes_its_blocks_conditional_in_any_order_of_its_values() -> None:
     space = space_of(convnet("{depth: {choice: [4, 2, 3]}, kernel: {choice: [1, 3], per: block}}"))
     assert [c.when for c in space.choices] == [
-        None,
-        None,
-        None,
-        Condition("stages.0.depth", (4, 3)),
-        Condition("stages.0.depth", (4,)),
+        (),
+        (),
+        (),
+        (Condition("stages.0.depth", (4, 3)),),
+        (Condition("stages.0.depth", (4,)),),
     ]
     assert space.size == 2**2 + 2**3 + 2**4
 

@@ -182,7 +182,7 @@ def test_names_of_precisions_come_back_as_pairs() -> None:
 def test_conditions_of_layers_are_typed() -> None:
     """A layer that exists for 1 does not exist for true."""
     choice = Choice("a", (1, True))
-    record = Record("conv", "conv", (INPUT,), out=2, exists_when=Condition("a", (1,)))
+    record = Record("conv", "conv", (INPUT,), out=2, exists_when=(Condition("a", (1,)),))
     last = Record("last", "linear", ("conv",), out=2)
     space = Space("typed", (choice,), Outline((2, 1, 1), 2, (record, last)))
     assert [len(space.outline.layers(space.architecture({"a": v}))) for v in (1, True)] == [2, 1]

@@ -29,8 +29,9 @@ def brute_force(space: Space) -> list[dict[str, Value]]:
     for values in product(*[c.values for c in space.choices]):
         kept: dict[str, Value] = {}
         for choice, value in zip(space.choices, values, strict=True):
-            parent = kept.get(choice.when.name) if choice.when is not None else None
-            if choice.when is None or any(type(parent) is type(v) and parent == v for v in choice.when.values):
+            if all(
+                any(type(kept.get(c.name)) is type(v) and kept.get(c.name) == v for v in c.values) for c in choice.when
+            ):
                 kept[choice.name] = value
         found[tuple((name, repr(value)) for name, value in kept.items())] = kept
     return list(found.values())
@@ -82,7 +83,8 @@ def test_a_space_without_choices_has_one_architecture() -> None:
 def deep(levels: int, width: int) -> Space:
     """A chain: choice i + 1 is there only for the last value of choice i, and as many free choices besides."""
     chain = [
-        Choice(f"c{i}", tuple(range(width)), Condition(f"c{i - 1}", (width - 1,)) if i else None) for i in range(levels)
+        Choice(f"c{i}", tuple(range(width)), (Condition(f"c{i - 1}", (width - 1,)),) if i else ())
+        for i in range(levels)
     ]
     return Space("deep", (*chain, *(Choice(f"f{i}", tuple(range(width))) for i in range(levels))), NO_LAYERS)
 
@@ -99,9 +101,9 @@ def test_counting_is_exact_far_above_64_bits() -> None:
 
 def wide_tree() -> Space:
     """Value 1 of the first choice stands above 5 ** 40 > 2 ** 63 architectures, value 0 above 3 x 5 ** 40."""
-    below = [Choice(f"w{i}", (0, 1, 2, 3, 4), Condition("top", (0, 1))) for i in range(40)]
+    below = [Choice(f"w{i}", (0, 1, 2, 3, 4), (Condition("top", (0, 1)),)) for i in range(40)]
     return Space(
-        "wide", (Choice("top", (0, 1, 2)), Choice("extra", (0, 1, 2), Condition("top", (0,))), *below), NO_LAYERS
+        "wide", (Choice("top", (0, 1, 2)), Choice("extra", (0, 1, 2), (Condition("top", (0,)),)), *below), NO_LAYERS
     )
 
 
@@ -134,8 +136,8 @@ def test_samples_lie_in_the_space_and_depend_on_the_generator_alone(space: Space
 def test_samples_are_uniform_over_architectures(seed: int) -> None:
     choices = (
         Choice("a", (1, 2, 3)),
-        Choice("b", ("x", "y"), Condition("a", (2, 3))),
-        Choice("c", (True, False), Condition("b", ("y",))),
+        Choice("b", ("x", "y"), (Condition("a", (2, 3)),)),
+        Choice("c", (True, False), (Condition("b", ("y",)),)),
         Choice("d", (0.5, 1.5)),
     )
     space = Space("uneven", choices, NO_LAYERS)
@@ -188,13 +190,13 @@ def test_mutation_changes_exactly_one_decision(space: Space, seed: int) -> None:
     assert len(changed) == 1
     below = set(changed)
     for choice in space.choices:
-        if choice.when is not None and choice.when.name in below:
+        if any(condition.name in below for condition in choice.when):
             below.add(choice.name)
     assert set(before) ^ set(after) <= below
 
 
 def test_mutation_draws_decision_value_and_what_appears_uniformly() -> None:
-    space = Space("s", (Choice("a", (1, 2, 3)), Choice("b", (1, 2, 3), Condition("a", (2, 3)))), NO_LAYERS)
+    space = Space("s", (Choice("a", (1, 2, 3)), Choice("b", (1, 2, 3), (Condition("a", (2, 3)),))), NO_LAYERS)
     start = space.architecture({"a": 1})
     drawn = Counter(space.mutate(start, generator(0, "test", i)) for i in range(1_200))
     assert set(drawn) == {space.architecture({"a": a, "b": b}) for a, b in product((2, 3), (1, 2, 3))}
@@ -212,7 +214,7 @@ def test_completion_keeps_given_values_wherever_they_are_present(space: Space, d
 
 
 def test_completion_is_uniform_over_the_architectures_with_those_values() -> None:
-    choices = (Choice("a", (1, 2)), Choice("b", (1, 2, 3), Condition("a", (2,))), Choice("c", (1, 2)))
+    choices = (Choice("a", (1, 2)), Choice("b", (1, 2, 3), (Condition("a", (2,)),)), Choice("c", (1, 2)))
     space = Space("s", choices, NO_LAYERS)
     drawn = Counter(space.complete({"b": 2}, generator(0, "test", i)) for i in range(1_000))
     assert set(drawn) == {a for a in space.enumerate() if a.get("b", 2) == 2}
