@@ -242,7 +242,7 @@ class Step:
     def cuts(self) -> NDArray[np.float64]:
         """(rows, values - 1): where in [0, 1) one value ends and the next begins."""
         thresholds, _ = self._thresholds
-        return np.array([t / _STEPS for t in thresholds], np.float64).reshape(len(thresholds), -1).T
+        return np.array([t / _STEPS for t in thresholds], np.float64).reshape(len(thresholds), len(self.weights)).T
 
     @property
     def cuts_by_choice(self) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces import moves
 from spaces.architecture import Architecture, Canonical
 from spaces.batch import Batch
 from spaces.choice import Choice, Value
@@ -164,17 +165,35 @@ class Space:
         fixed = {i: c.code(values[c.name]) for i, c in enumerate(self.choices) if c.name in values}
         return self._row(self._counts.complete(fixed, rng))
 
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Another architecture that differs in one drawn decision; choices that it makes present are drawn.
+    def place(self, points: NDArray[np.float64], by_choice: bool = False) -> Batch:
+        """Architectures at points (n, choices) in [0, 1): each coordinate picks a value of its choice by its share."""
+        return Batch(self, self._counts.place(points, by_choice))
 
-        Returns the same architecture only if no present choice has a second value.
-        """
-        open_choices = [c for c in self.choices if c.name in architecture and len(c.values) > 1]
-        if not open_choices:
-            return architecture
-        choice = open_choices[int(rng.integers(len(open_choices)))]
-        others = [v for v in choice.values if choice.code(v) != choice.code(architecture[choice.name])]
-        return self.complete({**architecture, choice.name: others[int(rng.integers(len(others)))]}, rng)
+    def spread(
+        self, n: int, rng: np.random.Generator, method: moves.Method = "latin", by_choice: bool = False
+    ) -> Batch:
+        """``n`` architectures that fill the space evenly; see :func:`spaces.moves.spread`."""
+        return moves.spread(self, n, rng, method, by_choice)
+
+    def sample_within(
+        self, n: int, limits: Mapping[str, float], rng: np.random.Generator, most_draws: int = moves.MOST_DRAWS
+    ) -> Batch:
+        """``n`` architectures that keep limits on counted costs; see :func:`spaces.moves.sample_within`."""
+        return moves.sample_within(self, n, limits, rng, most_draws)
+
+    # -- moves
+
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """All architectures one decision away, lazily; see :func:`spaces.moves.neighbours`."""
+        return moves.neighbours(self, architecture)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """A drawn neighbour; see :func:`spaces.moves.mutate`."""
+        return moves.mutate(self, architecture, rng)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """A child of two; see :func:`spaces.moves.crossover`."""
+        return moves.crossover(self, a, b, rng)
 
     # -- numbers
 
