@@ -119,10 +119,12 @@ def start(
 
 
 def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None) -> None:
-    """Read the data and the table once, so that what is wrong with them is said before anything is written."""
+    """Look at supernet, data and table once, so that what is wrong with them is said before anything is written."""
+    import supernets
     from nas.stages.profile import read_table
     from nas.stages.train import dataset_of
 
+    supernets.check(asked.space)
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

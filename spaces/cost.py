@@ -1,48 +1,115 @@
 """Counted costs of architectures, from the resolved outline alone.
 
-Conventions: a network as shipped (batch norm folded into weights and bias), MACs of one image, ``bit_operations`` =
-MACs x weight bits x input bits with float as 32. ``size_bytes`` is the payload: packed weight codes, a float scale per
-output channel of a quantized layer, 4 bytes per bias.
+Conventions: a network as shipped (batch norm folded into weights and bias), MACs of one image or sequence, those of an
+attention between its tokens included; normalisation, pooling and activations multiply nothing that is counted.
+
+- ``bit_operations``: MACs x weight bits x input bits with float as 32 (EQ-Net, HAWQ up to a factor).
+- ``bit_operations_with_sums``: the additions of the accumulator too, as UNIQ counts them (Baskin et al. 2018, section
+  4.2): MACs x (weight bits x input bits + weight bits + input bits + log2 of the terms per sum).
+- ``size_bytes``: the payload: packed weight codes, a float scale per output channel of a quantized layer, 4 bytes per
+  bias and any other parameter.
+- ``peak_activation_bytes``: the most that is alive at once, each tensor from when it is written until it is last read,
+  in the format it is stored in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.outline import WEIGHTED, Columns
+from spaces.layers import WEIGHTED, Columns, Ints
 
+NAMES = (
+    "parameters", "macs", "bit_operations", "bit_operations_with_sums", "size_bytes", "peak_activation_bytes",
+)  # fmt: skip
 _FLOAT_BITS = 32
 
 
-def cost(table: Sequence[Columns]) -> dict[str, NDArray[np.int64]]:
-    """(n,) each: parameters, macs, bit_operations, size_bytes, peak_activation_bytes.
-
-    The peak is the largest sum of a layer's input and output tensors, in the formats they are stored in.
-    """
-    n = len(table[0].exists) if table else 0
-    names = ("parameters", "macs", "bit_operations", "size_bytes", "peak_activation_bytes")
-    total = {name: np.zeros(n, np.int64) for name in names}
-    of_input = np.any([c.exists & c.in8 & (c.inputs[:, 0] < 0) for c in table], axis=0)
-    stored8 = np.stack([*[c.out8 for c in table], of_input])  # the last row, -1, is the network's input
+def cost(table: Sequence[Columns], input_elements: Ints) -> dict[str, NDArray[np.int64]]:
+    """(n,) each, by :data:`NAMES`. ``input_elements`` (n,): values of the network's input."""
+    n = len(input_elements)
+    total: dict[str, Ints] = {name: np.zeros(n, np.int64) for name in NAMES}
     for c in table:
-        one = c.record.kind == "pool"
-        out_h = np.ones_like(c.h) if one else -(-c.h // c.record.stride)
-        out_w = np.ones_like(c.w) if one else -(-c.w // c.record.stride)
         if c.record.kind in WEIGHTED:
-            weights = c.c_in * c.c_out * c.kernel**2 * c.exists
-            biases = c.c_out * c.exists
-            macs = weights * out_h * out_w
-            quantized = c.weight_bits > 0
-            weight_bits = np.where(quantized, c.weight_bits, _FLOAT_BITS)
-            total["parameters"] += weights + biases
-            total["macs"] += macs
-            total["bit_operations"] += macs * weight_bits * np.where(quantized, c.input_bits, _FLOAT_BITS)
-            total["size_bytes"] += -(-weights * weight_bits // 8) + biases * np.where(quantized, 8, 4)
-        inputs = c.c_in * c.h * c.w * np.where(stored8[c.inputs.T, np.arange(n)], 1, 4).sum(axis=0)
-        outputs = c.c_out * out_h * out_w * np.where(c.out8, 1, 4)
-        peak = np.where(c.exists, inputs + outputs, 0)
-        total["peak_activation_bytes"] = np.maximum(total["peak_activation_bytes"], peak)
+            _weighted(c, total)
+        elif c.record.kind == "attention":
+            _attention(c, table, total)
+        elif parameters := _PARAMETERS.get(c.record.kind):
+            count: Ints = parameters(c) * c.exists
+            total["parameters"] += count
+            total["size_bytes"] += 4 * count
+    total["peak_activation_bytes"] = _peak(table, input_elements)
     return total
+
+
+def _weighted(c: Columns, total: dict[str, Ints]) -> None:
+    terms = c.c_in // np.maximum(c.groups, 1)  # summed per output value
+    if c.record.kind == "conv":
+        terms = terms * c.kernel**2
+    weights = terms * c.c_out * c.exists
+    biases = c.c_out * c.exists if c.record.bias or c.record.norm else np.zeros_like(weights)
+    macs = weights * c.out_h * c.out_w
+    quantized = c.weight_bits > 0
+    weight_bits = np.where(quantized, c.weight_bits, _FLOAT_BITS)
+    input_bits = np.where(quantized, c.input_bits, _FLOAT_BITS)
+    total["parameters"] += weights + biases
+    total["macs"] += macs
+    total["bit_operations"] += macs * weight_bits * input_bits
+    sums: Ints = np.ceil(np.log2(np.maximum(terms, 1))).astype(np.int64)
+    each: Ints = weight_bits * input_bits + weight_bits + input_bits + sums
+    total["bit_operations_with_sums"] += macs * each
+    scales = np.where(quantized & c.exists, 4 * c.c_out, 0)
+    total["size_bytes"] += -(-weights * weight_bits // 8) + 4 * biases + scales
+
+
+def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:
+    """Queries times keys, and the mixed values: both between all pairs of tokens, in float."""
+    values, _ = _of_input(c, table, 2)
+    keys = _of_input(c, table, 1)[1]
+    macs = c.h * c.w * keys * (c.c_in + values) * c.exists
+    total["macs"] += macs
+    total["bit_operations"] += macs * _FLOAT_BITS**2
+    total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)
+
+
+def _of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
+    """(channels, places) of an input that is a layer's output; of the network's own input those of the first one."""
+    column = c.inputs[:, number]
+    channels, places = c.c_in.copy(), c.h * c.w
+    for i in np.unique(column[column >= 0]):
+        here = column == i
+        channels = np.where(here, table[i].c_out, channels)
+        places = np.where(here, table[i].out_h * table[i].out_w, places)
+    return channels, places
+
+
+_PARAMETERS: dict[str, Callable[[Columns], Ints]] = {
+    "norm": lambda c: 2 * c.c_in,
+    "embedding": lambda c: c.rows * c.c_out,
+    "position": lambda c: c.c_in * c.h * c.w,
+    "class_token": lambda c: c.c_in,
+}
+
+
+def _peak(table: Sequence[Columns], input_elements: Ints) -> NDArray[np.int64]:
+    n, every = len(input_elements), np.arange(len(input_elements))
+    last_read = np.full((len(table) + 1, n), -1, np.int64)  # row -1, the last, is the network's input
+    input8 = np.zeros(n, np.bool_)
+    for i, c in enumerate(table):
+        for column in c.inputs.T:
+            last_read[column, every] = np.where(c.exists, i, last_read[column, every])
+        input8 |= c.exists & c.in8 & (c.inputs[:, 0] < 0)
+    freed = np.zeros((len(table) + 1, n), np.int64)  # bytes that nobody needs after a step
+    alive = input_elements * np.where(input8, 1, 4)
+    freed[last_read[-1], every] += alive
+    most = np.zeros(n, np.int64)
+    for i, c in enumerate(table):
+        written = np.where(c.exists, c.c_out * c.out_h * c.out_w * np.where(c.out8, 1, 4), 0)
+        alive = alive + written
+        most = np.maximum(most, np.where(c.exists, alive, 0))
+        unread = last_read[i] < 0
+        freed[np.where(unread, i, last_read[i]), every] += written
+        alive = alive - freed[i]
+    return most

@@ -1,4 +1,8 @@
-"""One layer as data: before its choices are made, after, and over many architectures at once."""
+"""One layer as data: before its choices are made, after, and over many architectures at once.
+
+A tensor has ``c`` channels and ``h x w`` places. Of sequences ``h`` is the number of tokens, ``w`` is 1 and ``c`` the
+features, so that a linear layer over tokens is a 1x1 convolution.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +11,74 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.choice import When
+from spaces.choice import Value, When
 from spaces.precision import Precision
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 INPUT = "input"
-WEIGHTED = frozenset({"conv", "linear"})
+WEIGHTED = frozenset({"conv", "linear"})  # layers that have a precision
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A field whose value is that of the choice ``name``."""
+    """A field whose value is that of the choice ``name``, or ``otherwise`` where the choice is absent."""
 
     name: str
+    otherwise: Value | None = None
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """``base`` times ``by``, rounded half up to a ``multiple``, at least one; ``base`` ``"in"``: the input channels.
+
+    With ``multiple`` 8 and ``keep`` this is the rounding of MobileNets: never below 90 % of the product.
+    """
+
+    base: Field
+    by: Field = 1
+    multiple: int = 1
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The values of several fields, added."""
+
+    parts: tuple[Field, ...]
+
+
+Field = int | float | str | Chosen | Scaled | Joined
+IN = "in"
+"""As a field: the number of channels of the layer's first input."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One layer of the outline.
+    """One layer of the outline; :mod:`spaces.shapes` says what each kind makes of its input.
 
     ``inputs`` are paths of earlier records or ``"input"``; where a record is absent, whoever reads it reads its first
-    input instead. ``out`` is the number of output channels (``None``: as the input); ``norm`` a batch norm after it.
+    input instead. ``out`` is the number of output channels (``None``: as the input); ``norm`` a batch norm after it,
+    which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention;
+    ``rows`` the entries of an embedding, or the index choice of a ``select``.
     """
 
     path: str
-    kind: str  # conv | add | pool | linear
+    kind: str
     inputs: tuple[str, ...]
-    out: int | Chosen | None = None
-    kernel: int | Chosen = 1
-    stride: int = 1
+    out: Field | None = None
+    kernel: Field = 1
+    stride: Field = 1
     norm: bool = False
     activation: str = "none"
     precision: str | Chosen = "float"
     exists_when: When = ()
+    groups: Field = 1
+    dilation: int = 1
+    padding: int | None = None
+    heads: Field = 1
+    rows: Field = 0
+    bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,24 +95,18 @@ class Layer:
     c_out: int
     kernel: int
     stride: int
+    groups: int
     h: int
     w: int
+    out_h: int
+    out_w: int
     norm: bool
     activation: str
     precision: Precision
     runs8: bool
     in8: bool
     out8: bool
-
-    @property
-    def out_h(self) -> int:
-        """Output height: 1 after a global pool, else ceil(h / stride)."""
-        return 1 if self.kind == "pool" else -(-self.h // self.stride)
-
-    @property
-    def out_w(self) -> int:
-        """Output width, as :attr:`out_h`."""
-        return 1 if self.kind == "pool" else -(-self.w // self.stride)
+    heads: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,8 +119,14 @@ class Columns:
     c_in: Ints
     c_out: Ints
     kernel: Ints
+    stride: Ints
+    groups: Ints
+    heads: Ints
+    rows: Ints
     h: Ints
     w: Ints
+    out_h: Ints
+    out_w: Ints
     weight_bits: Ints  # 0 = float
     input_bits: Ints
     runs8: Bools

@@ -6,15 +6,15 @@ A record's field is a constant or the name of a choice. Shapes, tensor formats a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spaces import precision
 from spaces.choice import Value
-from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Ints, Layer, Record
-from spaces.resolve import resolve
+from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Layer, Record
+from spaces.resolve import number, resolve
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
@@ -23,15 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outline:
-    """The graph of layers of a space. ``input_shape`` is (c, h, w)."""
+    """The graph of layers of a space.
+
+    ``input_shape`` is (c, h, w), with a chosen ``resolution`` the largest; ``classes`` the values of the output.
+    """
 
     input_shape: tuple[int, int, int]
     classes: int
     records: tuple[Record, ...]
+    resolution: Field | None = None  # height and width
+
+    @property
+    def _input(self) -> tuple[Field, Field, Field]:
+        c, h, w = self.input_shape
+        return (c, h, w) if self.resolution is None else (c, self.resolution, self.resolution)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for digests and for the run folder."""
-        return asdict(self)
+        """Plain data, for digests; what a record leaves at its default is left out, so that new fields change none."""
+        return {
+            "input_shape": list(self.input_shape),
+            "classes": self.classes,
+            "records": [_plain(record) for record in self.records],
+            **({} if self.resolution is None else {"resolution": _plain(self.resolution)}),
+        }
 
     @property
     def precision_choices(self) -> frozenset[str]:
@@ -40,13 +54,30 @@ class Outline:
 
     def layers(self, architecture: Architecture) -> tuple[Layer, ...]:
         """The present layers of one architecture, in order."""
-        columns = resolve(self.records, self.input_shape, 1, lambda name: _of_architecture(architecture, name))
+        columns = resolve(self.records, self._input, 1, lambda name: _of_architecture(architecture, name))
         paths = [record.path for record in self.records]
         return tuple(_layer(c, paths) for c in columns if c.exists[0])
 
     def table(self, batch: Batch) -> tuple[Columns, ...]:
         """Every record resolved over a batch, in order."""
-        return resolve(self.records, self.input_shape, len(batch), lambda name: _of_batch(batch, name))
+        return resolve(self.records, self._input, len(batch), lambda name: _of_batch(batch, name))
+
+    def input_elements(self, batch: Batch) -> Ints:
+        """Values of the network's input (n,)."""
+        sizes = [
+            number(f, np.zeros(len(batch), np.int64), lambda name: _of_batch(batch, name)) for f in self.input_shape
+        ]
+        elements: Ints = np.prod(sizes, axis=0).astype(np.int64)
+        return elements
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    given = {f.name: getattr(value, f.name) for f in fields(value)}
+    return {f.name: _plain(given[f.name]) for f in fields(value) if given[f.name] != f.default}
 
 
 def _of_architecture(architecture: Architecture, name: str) -> tuple[Bools, list[Value], Ints]:
@@ -69,9 +100,13 @@ def _layer(c: Columns, paths: list[str]) -> Layer:
         c_in=int(c.c_in[0]),
         c_out=int(c.c_out[0]),
         kernel=int(c.kernel[0]),
-        stride=c.record.stride,
+        stride=int(c.stride[0]),
+        groups=int(c.groups[0]),
+        heads=int(c.heads[0]),
         h=int(c.h[0]),
         w=int(c.w[0]),
+        out_h=int(c.out_h[0]),
+        out_w=int(c.out_w[0]),
         norm=c.record.norm,
         activation=c.record.activation,
         precision=precision.parse(f"w{bits[0]}a{bits[1]}") if bits[0] else precision.FLOAT,

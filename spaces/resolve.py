@@ -1,8 +1,8 @@
 """From records to shapes, formats and neighbours: resolved here once, over many architectures at a time.
 
 Tensor formats follow one rule. A tensor is stored in 8 bits if a consumer with weights wants its input in 8 bits, or if
-its producer is an integer kernel (which can only write integers); everyone reads the stored value. A layer without
-weights (add, pool) runs in 8 bits if all its inputs are stored so and a consumer wants its output so.
+its producer is an integer kernel (which can only write integers); everyone reads the stored value. An add or a pool
+runs in 8 bits if all its inputs are stored so and a consumer wants its output so; all other layers run in float.
 """
 
 from __future__ import annotations
@@ -11,20 +11,50 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spaces import precision
 from spaces.choice import Value, When, same
-from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Ints, Record
+from spaces.layers import IN, INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Joined, Record, Scaled
+from spaces.shapes import RULES, Sizes
 
 Read = Callable[[str], tuple[Bools, list[Value], Ints]]
 """Choice name -> (present (n,), its values (k,), position of the value (n,), any number where absent)."""
 
+RUNS8 = frozenset({"add", "pool"})  # kinds without weights that have an integer kernel
 
-def _field(field: int | Chosen, n: int, read: Read) -> Ints:
-    if isinstance(field, int):
-        return np.full(n, field, np.int64)
-    present, values, positions = read(field.name)
-    return np.where(present, np.array([int(v) for v in values], np.int64)[positions], 0)
+
+Numbers = NDArray[Any]  # of integers or floats
+
+
+def number(field: Field, c_in: Ints, read: Read) -> Numbers:
+    """Value of a field (n,); 0 where its choice is absent and nothing is said for that."""
+    match field:
+        case Chosen():
+            present, values, positions = read(field.name)
+            numbers = np.array([0 if isinstance(v, str) else v for v in values])  # where absent, any value stands there
+            found: Numbers = np.where(present, numbers[positions], 0 if field.otherwise is None else field.otherwise)
+            return found
+        case Scaled():
+            product: Numbers = number(field.base, c_in, read) * number(field.by, c_in, read)
+            if field.multiple == 1 and product.dtype.kind == "i":
+                return product
+            rounded = np.floor(product / field.multiple + 0.5).astype(np.int64) * field.multiple
+            rounded = np.maximum(rounded, field.multiple)
+            kept: Numbers = np.where(field.keep & (rounded < 0.9 * product), rounded + field.multiple, rounded)
+            return kept
+        case Joined():
+            added: Numbers = np.sum([number(part, c_in, read) for part in field.parts], axis=0)
+            return added
+        case str():
+            assert field == IN, field
+            return c_in
+        case _:
+            return np.full(len(c_in), field)
+
+
+def _whole(field: Field, c_in: Ints, read: Read) -> Ints:
+    return number(field, c_in, read).astype(np.int64)
 
 
 def _bits(field: str | Chosen, n: int, read: Read) -> tuple[Ints, Ints]:
@@ -47,35 +77,49 @@ def _exists(when: When, n: int, read: Read) -> Bools:
     return kept
 
 
-def resolve(records: Sequence[Record], input_shape: tuple[int, int, int], n: int, read: Read) -> tuple[Columns, ...]:
+def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, read: Read) -> tuple[Columns, ...]:
     """Resolve all records over n architectures whose choices ``read`` gives: first shapes forward, then formats."""
     at = {record.path: i for i, record in enumerate(records)}
-    c, h, w = input_shape
+    nothing = np.zeros(n, np.int64)
     # What a reader of record i sees, its first input standing in where it is absent; row 0 is the network's input.
     source = np.full((len(at) + 1, n), -1, np.int64)
     shape = np.zeros((len(at) + 1, 3, n), np.int64)
-    shape[0] = np.array([c, h, w])[:, None]
+    shape[0] = [_whole(size, nothing, read) for size in input_shape]
     drafts: list[dict[str, Any]] = []
     for i, r in enumerate(records):
-        exists = _exists(r.exists_when, n, read)
         rows = [0 if name == INPUT else at[name] + 1 for name in r.inputs]
-        c_in, h_in, w_in = shape[rows[0]]
-        c_out = c_in if r.out is None else _field(r.out, n, read)
-        weight_bits, input_bits = _bits(r.precision, n, read)
-        drafts.append({
-            "record": r, "exists": exists, "inputs": source[rows].T, "c_in": c_in, "c_out": c_out,
-            "kernel": _field(r.kernel, n, read), "h": h_in, "w": w_in,
-            "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
-        })  # fmt: skip
-        whole = r.kind == "pool"
-        out = [
-            c_out,
-            np.ones_like(h_in) if whole else -(-h_in // r.stride),
-            np.ones_like(w_in) if whole else -(-w_in // r.stride),
-        ]
-        shape[i + 1] = np.where(exists, np.stack(out), shape[rows[0]])
+        if r.kind == "select":
+            chosen = _whole(r.rows, nothing, read)
+            drafts.append(_draft(r, np.zeros(n, np.bool_), source[rows].T, [tuple(shape[rows[0]])], n, read))
+            shape[i + 1] = np.take_along_axis(shape[rows], chosen[None, None, :], axis=0)[0]
+            source[i + 1] = np.take_along_axis(source[rows], chosen[None, :], axis=0)[0]
+            continue
+        exists = _exists(r.exists_when, n, read)
+        draft = _draft(r, exists, source[rows].T, [tuple(shape[row]) for row in rows], n, read)
+        drafts.append(draft)
+        shape[i + 1] = np.where(exists, [draft["c_out"], draft["out_h"], draft["out_w"]], shape[rows[0]])
         source[i + 1] = np.where(exists, i, source[rows[0]])
     return _formats(drafts, n)
+
+
+def _draft(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, read: Read) -> dict[str, Any]:
+    c_in, h, w = shapes[0]
+    sizes = Sizes(
+        out=None if r.out is None else _whole(r.out, c_in, read),
+        kernel=_whole(r.kernel, c_in, read),
+        stride=_whole(r.stride, c_in, read),
+        dilation=r.dilation,
+        padding=r.padding,
+        rows=_whole(r.rows, c_in, read),
+    )
+    c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
+    weight_bits, input_bits = _bits(r.precision, n, read)
+    return {
+        "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
+        "stride": sizes.stride, "groups": _whole(r.groups, c_in, read), "heads": _whole(r.heads, c_in, read),
+        "rows": sizes.rows, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
+        "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
+    }  # fmt: skip
 
 
 def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
@@ -83,11 +127,11 @@ def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
     wanted = np.zeros((len(drafts) + 1, n), np.bool_)  # row -1, the last, is the network's input
     read_by_any = np.zeros_like(wanted)
     for d in drafts:
+        exists, quantized = d["exists"], d["weight_bits"] > 0
         for column in d["inputs"].T:
-            rows = every[d["exists"]]
-            read_by_any[column[rows], rows] = True
-            quantized = rows[d["weight_bits"][rows] > 0]
-            wanted[column[quantized], quantized] = True
+            read_by_any[column, every] |= exists
+            if quantized.any():
+                wanted[column, every] |= quantized
     stored = wanted.copy()
     result = []
     for i, d in enumerate(drafts):
@@ -95,7 +139,9 @@ def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
         if d["record"].kind in WEIGHTED:
             runs8 = d["weight_bits"] > 0
             stored[i] |= runs8 & read_by_any[i]
-        else:
+        elif d["record"].kind in RUNS8:
             runs8 = d["exists"] & inputs8.all(axis=0) & wanted[i]
+        else:
+            runs8 = np.zeros(n, np.bool_)
         result.append(Columns(**d, runs8=runs8, in8=inputs8[0], out8=stored[i] & d["exists"]))
     return tuple(result)

@@ -211,8 +211,9 @@ class Space:
         return self._encoding(self.batch(batch).codes)
 
     def cost(self, batch: Sequence[Architecture]) -> dict[str, NDArray[np.int64]]:
-        """Counted costs (n,) each: parameters, macs, bit_operations, size_bytes, peak_activation_bytes."""
-        return cost(self.outline.table(self.batch(batch)))
+        """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
+        codes = self.batch(batch)
+        return cost(self.outline.table(codes), self.outline.input_elements(codes))
 
 
 def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:

@@ -1,7 +1,7 @@
 """Networks that hold all choices: supernets, their training, extraction and export."""
 
 from supernets import export
-from supernets.build import Calibration, Supernet, build
+from supernets.build import Calibration, NotBuildable, Supernet, build, check
 from supernets.extract import extract
 from supernets.plain import Grid, Network, Quantized
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
@@ -12,11 +12,13 @@ __all__ = [
     "Checkpoints",
     "Grid",
     "Network",
+    "NotBuildable",
     "Quantized",
     "Recipe",
     "Supernet",
     "TrainingDiverged",
     "build",
+    "check",
     "export",
     "extract",
     "threads",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer, Space
-from spaces.outline import WEIGHTED
+from spaces.outline import WEIGHTED, Chosen, Record
 from supernets.elastic import ElasticConv, ElasticLinear, Moments, moments_of, pooled
 from supernets.graph import run
 from supernets.quantization import (
@@ -52,6 +52,29 @@ class Selection:
     records: _Records | None = None
 
 
+class NotBuildable(ValueError):
+    """A space with layers that have no elastic form; the message names the first."""
+
+
+def check(space: Space) -> None:
+    """Whether a supernet of this space can be built. Raises :class:`NotBuildable`."""
+    if unknown := [r for r in space.outline.records if not _known(r)]:
+        first = unknown[0]
+        what = f"layer {first.path} is a {first.kind}" + (" of this form" if first.kind in _KINDS else "")
+        raise NotBuildable(f"space {space.name} can be counted and drawn from, not yet trained: {what} [not-buildable]")
+    if space.outline.resolution is not None or not space.outline.records:
+        what = "it has no layers" if not space.outline.records else "its resolution is chosen"
+        raise NotBuildable(f"space {space.name} can be counted and drawn from, not yet trained: {what} [not-buildable]")
+
+
+_KINDS = ("conv", "linear", "add", "pool")
+
+
+def _known(r: Record) -> bool:
+    plain = (r.groups, r.dilation, r.padding, r.bias) == (1, 1, None, True) and not isinstance(r.stride, Chosen)
+    return r.kind in _KINDS and plain and r.activation in ("none", "relu")
+
+
 class Supernet(nn.Module):
     """Network over the largest form of every layer; ``active`` makes it compute one subnet.
 
@@ -64,6 +87,7 @@ class Supernet(nn.Module):
         self.space = space
         self.outline = space.outline
         self._selection: Selection | None = None
+        check(space)
         largest: dict[str, tuple[int, int, int]] = {}
         # Shapes are linear in single choices, so the largest value of every choice gives every layer its largest form.
         for layer in self.outline.layers(space.largest):

@@ -102,10 +102,10 @@ def work(table: Sequence[Columns], weight_names: Mapping[int, str], batch: int) 
 
 
 def _kernels(c: Columns, weight_names: Mapping[int, str], batch: int) -> Iterator[tuple[LayerKey, Rows]]:
-    fields = np.stack([c.kernel, c.c_in, c.c_out, c.h, c.w, c.weight_bits, c.runs8, c.runs8 & c.out8], axis=1)
-    for (kernel, c_in, c_out, h, w, bits, source8, target8), rows in _distinct(fields, c.exists):
+    fields = np.stack([c.kernel, c.stride, c.c_in, c.c_out, c.h, c.w, c.weight_bits, c.runs8, c.runs8 & c.out8], axis=1)
+    for (kernel, stride, c_in, c_out, h, w, bits, source8, target8), rows in _distinct(fields, c.exists):
         yield LayerKey(
-            c.record.kind, kernel, c.record.stride, c_in, c_out, h, w, batch,
+            c.record.kind, kernel, stride, c_in, c_out, h, w, batch,
             weight_names[bits], _form(source8), _form(target8), c.record.activation,
         ), rows  # fmt: skip
 

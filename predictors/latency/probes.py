@@ -75,9 +75,12 @@ def _layer_model(key: LayerKey) -> bytes:
         if integer:
             writer.grid(name, _SCALE, _MIDDLE)
             writer.node("Transpose", [f"{name}:nhwc"], f"{name}:q", perm=[0, 3, 1, 2])
+    out_h, out_w = _out(key)
     layer = Layer(
-        "layer", key.op, inputs, key.c_in, key.c_out, key.kernel, key.stride, key.h, key.w, False, key.activation,
-        parse("w8a8") if integer and key.op in WEIGHTED else FLOAT, integer, integer, key.target == "u8",
+        path="layer", kind=key.op, inputs=inputs, c_in=key.c_in, c_out=key.c_out, kernel=key.kernel, stride=key.stride,
+        groups=key.groups, h=key.h, w=key.w, out_h=out_h, out_w=out_w, norm=False, activation=key.activation,
+        precision=parse("w8a8") if integer and key.op in WEIGHTED else FLOAT,
+        runs8=integer, in8=integer, out8=key.target == "u8",
     )  # fmt: skip
     if key.target == "u8":
         writer.grid("layer", _SCALE, 0 if key.activation == "relu" else _MIDDLE)

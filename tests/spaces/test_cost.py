@@ -39,6 +39,8 @@ def test_a_float_network_by_hand() -> None:
         "parameters": conv + 4 + linear + 10,
         "macs": conv * 64 + linear,
         "bit_operations": (conv * 64 + linear) * 32 * 32,
+        # sums of 9 terms and of 4
+        "bit_operations_with_sums": conv * 64 * (32 * 32 + 64 + 4) + linear * (32 * 32 + 64 + 2),
         "size_bytes": 4 * (conv + 4 + linear + 10),
         "peak_activation_bytes": 4 * (1 * 64 + 4 * 64),  # the conv's input and output
     }
@@ -57,6 +59,8 @@ def test_a_mixed_network_by_hand() -> None:
         "parameters": first + 5 + second + 5 + linear + 3,
         "macs": first * 25 + second * 25 + linear,
         "bit_operations": first * 25 * 4 * 8 + second * 25 * 32 * 32 + linear * 8 * 8,
+        # sums of 27, 45 and 5 terms
+        "bit_operations_with_sums": first * 25 * (32 + 12 + 5) + second * 25 * (1024 + 64 + 6) + linear * (64 + 16 + 3),
         # 135 nibbles fill 68 bytes; a quantized layer has a float scale and an int32 bias per channel
         "size_bytes": (68 + 5 * 8) + 4 * (second + 5) + (linear + 3 * 8),
         # the add reads the float conv in 4 bytes and the 4-bit conv's output in 1, and writes 4

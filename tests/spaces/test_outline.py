@@ -125,11 +125,12 @@ def same(layer: Layer, row: int, space: Space, architectures: list[Architecture]
     c = space.outline.table(space.batch(architectures))[paths.index(layer.path)]
     weight, given_input = layer.precision.weight, layer.precision.input
     numbers = {
-        "c_in": layer.c_in, "c_out": layer.c_out, "kernel": layer.kernel, "h": layer.h, "w": layer.w,
+        "c_in": layer.c_in, "c_out": layer.c_out, "kernel": layer.kernel, "stride": layer.stride, "h": layer.h,
+        "w": layer.w, "out_h": layer.out_h, "out_w": layer.out_w, "groups": layer.groups, "heads": layer.heads,
         "weight_bits": weight.bits if weight else 0, "input_bits": given_input.bits if given_input else 0,
         "runs8": layer.runs8, "in8": layer.in8, "out8": layer.out8, "exists": True,
     }  # fmt: skip
-    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs"}
+    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows"}
     inputs = tuple(INPUT if i < 0 else paths[i] for i in c.inputs[row])
     return all(getattr(c, name)[row] == value for name, value in numbers.items()) and inputs == layer.inputs
 

@@ -209,7 +209,7 @@ def test_a_layer_that_is_not_in_the_file_is_noticed() -> None:
 
 
 def test_a_layer_without_an_onnx_form_is_refused() -> None:
-    layer = Layer("odd", "attention", ("input",), 1, 1, 1, 1, 1, 1, False, "none", FLOAT, False, False, False)
+    layer = Layer("odd", "attention", ("input",), 1, 1, 1, 1, 1, 1, 1, 1, 1, False, "none", FLOAT, False, False, False)
     with pytest.raises(ValueError, match=r"^odd: no ONNX form for a layer of kind attention$"):
         GraphWriter("input", (1, 1)).layer(layer)
 
