@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from spaces.counting import Entangled
 from spaces.datasets import SHAPES
 from spaces.families import FAMILIES
-from spaces.families.convnet import read_precision
-from spaces.families.options import take
+from spaces.language import Builder, Option, Scope, take, whole
+from spaces.language.precisions import read_precision
+from spaces.layers import Chosen
+from spaces.notations import NOTATIONS, Notation
+from spaces.outline import Outline
+from spaces.sound import unsound
 from spaces.space import Space
 from spaces.yaml import Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, plain, read_file, shown
 
@@ -66,9 +71,40 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     family = family or nearest(str(plain(model.child("family") or Scalar("", "", root.mapping_mark))), FAMILIES)
     if family is None:
         return None
-    choices, outline = FAMILIES[family](model, precisions, shape, classes, problems)
+    builder = Builder(precisions, problems)
+    resolution = _resolution(model, builder)
+    notation = model.text("notation", None, among=sorted(NOTATIONS))
+    FAMILIES[family](model, builder, classes)
     model.finish()
-    return None if len(problems) > before else Space(name, choices, outline)
+    if len(problems) > before:
+        return None
+    if resolution is not None:
+        largest = max(int(size) for size in builder.values_of(resolution))
+        shape = (shape[0] if model.has("input") else 3, largest, largest)
+    outline = Outline(shape, classes, builder.records, resolution)
+    return _space(name, builder, outline, NOTATIONS[notation] if notation else None, model, problems)
+
+
+def _space(
+    name: str, builder: Builder, outline: Outline, notation: Notation | None, model: Section, problems: Problems
+) -> Space | None:
+    try:
+        space = Space(name, builder.choices, outline, notation)
+    except Entangled as error:
+        problems.add(model.mapping_mark, str(error).removesuffix(" [entangled]"), "entangled")
+        return None
+    wrong = unsound(space)
+    for what in wrong:
+        problems.add(model.mapping_mark, what, "wrong-shape")
+    return None if wrong else space
+
+
+def _resolution(model: Section, builder: Builder) -> int | Chosen | None:
+    if not model.has("resolution"):
+        return None
+    option: Option = take(model, "resolution", whole(1, 1_000_000, "resolution"), 1, builder.problems)
+    field = builder.field(option, Scope(), "resolution")
+    return field if isinstance(field, Chosen) else int(field)
 
 
 def _interface(model: Section, data: Section, problems: Problems) -> tuple[tuple[int, int, int], int]:

@@ -19,6 +19,7 @@ from spaces.choice import Choice, Value
 from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
+from spaces.notations.base import Notation
 from spaces.outline import Outline
 
 
@@ -31,13 +32,16 @@ class Space:
         ValueError: two choices of one name, or a condition on a choice that does not stand earlier.
     """
 
-    def __init__(self, name: str, choices: tuple[Choice, ...], outline: Outline) -> None:
+    def __init__(
+        self, name: str, choices: tuple[Choice, ...], outline: Outline, notation: Notation | None = None
+    ) -> None:
         names = [c.name for c in choices]
         if len(set(names)) != len(names):
             raise ValueError(f"two choices have one name: {sorted(n for n in set(names) if names.count(n) > 1)}")
         self.name = name
         self.choices = choices
         self.outline = outline
+        self.notation = notation
         self.column = {c.name: i for i, c in enumerate(choices)}
         self.canonical = Canonical(choices)
         self._counts = Counts(choices)
@@ -90,6 +94,19 @@ class Space:
         if problems:
             raise ValueError(f"not an architecture of space {self.name}: " + "; ".join(problems))
 
+    def parse(self, text: str) -> Architecture:
+        """The architecture that a published notation writes so. Raises ``ValueError`` if the space has no notation."""
+        return self.architecture(self._notation().parse(self, text))
+
+    def format(self, architecture: Architecture) -> str:
+        """The architecture in the published notation; :meth:`parse` reads it."""
+        return self._notation().format(self, self.architecture(architecture))
+
+    def _notation(self) -> Notation:
+        if self.notation is None:
+            raise ValueError(f"space {self.name} has no published notation [no-notation]")
+        return self.notation
+
     def at(self, index: int) -> Architecture:
         """The architecture at this index. Raises ``IndexError`` outside ``range(size)``."""
         if not 0 <= index < self.size:
@@ -139,7 +156,7 @@ class Space:
             replace(c, values=tuple(v for v in c.values if v in precisions)) if c.name in chosen else c
             for c in self.choices
         ]
-        return Space(self.name, tuple(kept), self.outline)
+        return Space(self.name, tuple(kept), self.outline, self.notation)
 
     # -- drawing
 

@@ -1,15 +1,14 @@
-"""Families: from the ``model`` section to choices and outline, one file each."""
+"""Families: from the ``model`` section to choices and records, one file each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from spaces.choice import Choice
 from spaces.families import convnet
-from spaces.families.options import Option
-from spaces.outline import Outline
-from spaces.yaml import Problems, Section
+from spaces.language import Builder
+from spaces.yaml import Section
 
-Reader = Callable[[Section, Option, tuple[int, int, int], int, Problems], tuple[tuple[Choice, ...], Outline]]
+Reader = Callable[[Section, Builder, int], None]
+"""Reads the ``model`` section into the builder, for a network of so many output classes."""
 
 FAMILIES: dict[str, Reader] = {"convnet": convnet.read}

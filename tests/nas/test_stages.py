@@ -52,7 +52,7 @@ def test_subnets_to_learn_from_and_to_judge_by_are_different(tmp_path: Path) -> 
     assert subnets(made, 1)[0] != learned
     names = made.space.outline.precision_choices
     alike = [a for a in learned if len({v for k, v in a.items() if k in names}) == 1]
-    assert len(alike) >= 15
+    assert len(alike) >= 10  # a fifth were drawn so, some of them twice
 
 
 @pytest.mark.parametrize("size", list(SPACES))

@@ -201,7 +201,8 @@ BAD_PRECISION = "a precision is a name such as w8a8, or {weights: {bits}, inputs
         ("model: {family: 3, stages: [{}]}", "1:17: 'space.model.family' must be text, not number 3 [wrong-type]"),
         (
             "model: {family: convnet, stages: [{}], kernal: 3}",
-            "1:40: unknown key 'space.model.kernal' [unknown-key]\n  hint: known keys: family, input, classes, stages",
+            "1:40: unknown key 'space.model.kernal' [unknown-key]\n"
+            "  hint: known keys: family, input, classes, resolution, notation, stages",
         ),
         (
             "model: {family: convnet, stages: [{}], classes: 1}",
@@ -400,7 +401,8 @@ def test_all_problems_of_a_file_are_listed_at_once_in_its_order() -> None:
         "8:16: kernel must be an odd number from 1 to 99, got 2 [out-of-range]",
         "8:27: 'space.model.stages.1.stride' must be a whole number, not text 'two' [wrong-type]",
         "9:7: 'space.model.stages.2' must be a mapping, not number 7 [wrong-type]",
-        "10:3: unknown key 'space.model.blocks' [unknown-key]\n  hint: known keys: family, input, classes, stages",
+        "10:3: unknown key 'space.model.blocks' [unknown-key]\n"
+        "  hint: known keys: family, input, classes, resolution, notation, stages",
         "11:29: precision w8a4 is not legal for a conv layer [illegal-precision]\n  hint: legal: float, w4a8, w8a8",
         "11:41: value float stands twice in the choice of precision [duplicate-value]",
         "11:54: unknown name 'channel' for 'space.precision.per' [unknown-name]\n"

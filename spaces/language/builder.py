@@ -1,0 +1,182 @@
+"""Choices and records, collected while a family walks its ``model`` section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from spaces.choice import Choice, Condition, Value, When
+from spaces.language.fields import Need, Option
+from spaces.language.scope import Scope
+from spaces.layers import Chosen, Record
+from spaces.yaml import Mark, Problems, Scalar, shown
+
+MOST_RECORDS = 20_000  # far beyond use; a slip of the finger must not fill the memory
+
+
+class Builder:
+    """What a family makes. ``precisions``: the ``precision`` section, which each weighted layer reads.
+
+    Whatever does not fit becomes a problem at its place in the file.
+    """
+
+    def __init__(self, precisions: Option, problems: Problems) -> None:
+        self.problems = problems
+        self._precisions = precisions
+        self._choices: dict[str, Choice] = {}
+        self._records: dict[str, Record] = {}
+        self._full = False
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All choices so far, in the order in which they were first read."""
+        return tuple(self._choices.values())
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All records so far."""
+        return tuple(self._records.values())
+
+    # -- fields
+
+    def field(self, option: Option, scope: Scope, key: str, default: str | None = None) -> Value | Chosen:
+        """The constant of a fixed option, else a reference to its choice, which is made on first use.
+
+        The choice belongs to the level that the option names, or to the level ``default``, or to ``scope`` itself.
+        """
+        if option.fixed:
+            return option.values[0]
+        if option.tie is not None:
+            return self._tied(option, option.tie, scope, key)
+        place = self._place(option, scope, key, default)
+        when = place.when + tuple(c for need in option.needs if (c := self.condition(need, place)) is not None)
+        name = place.named(key)
+        self._make(Choice(name, option.values, merged(when)), option.mark)
+        return Chosen(name, option.otherwise)
+
+    def precision(self, scope: Scope, precisions: Option | None = None) -> str | Chosen:
+        """Precision of the layer at ``scope``; a choice per layer unless the section says otherwise."""
+        option, place = precisions or self._precisions, scope.at("layer")
+        if option.per is not None and place.level(option.per) is None:
+            option = replace(option, per=None)  # a classifier is in no stage
+        field = self.field(option, place, "precision", "layer")
+        return field if isinstance(field, Chosen) else str(field)
+
+    def switch(self, scope: Scope, values: Sequence[Value], mark: Mark, needs: Sequence[Need] = ()) -> Value | Chosen:
+        """The choice named as the place itself: how many, whether, or which of several."""
+        if len(values) == 1 and not needs:
+            return values[0]
+        when = scope.when + tuple(c for need in needs if (c := self.condition(need, scope)) is not None)
+        self._make(Choice(scope.path, tuple(values), merged(when)), mark)
+        return Chosen(scope.path)
+
+    def under(self, scope: Scope, switch: Value | Chosen, keeps: Sequence[Value]) -> When:
+        """Conditions of what is in ``scope`` and needs the switch to have one of the values ``keeps``."""
+        if not isinstance(switch, Chosen):
+            return scope.when
+        choice = self._choices[switch.name]
+        if len(keeps) == len(choice.values) and set(choice.when) <= set(scope.when):
+            return scope.when
+        implied = set(choice.when)  # a choice that is present has its own conditions fulfilled
+        return (*(c for c in scope.when if c not in implied), Condition(switch.name, tuple(keeps)))
+
+    def values_of(self, field: Value | Chosen) -> tuple[Value, ...]:
+        """Every value that a field may have."""
+        if not isinstance(field, Chosen):
+            return (field,)
+        values = self._choices[field.name].values
+        return values if field.otherwise is None or field.otherwise in values else (*values, field.otherwise)
+
+    # -- records
+
+    def add(self, record: Record) -> str:
+        """Take a record in, and return its path. A second of one path is a mistake of the family, or of the file."""
+        if len(self._records) >= MOST_RECORDS and not self._full:
+            self._full = True
+            self.problems.add(Mark(1, 1), f"the network has more than {MOST_RECORDS} layers", "too-large")
+        if not self._full:
+            if record.path in self._records:
+                self.problems.add(Mark(1, 1), f"two layers are named {shown(record.path)}", "duplicate-name")
+            self._records[record.path] = record
+        return record.path
+
+    # -- shared
+
+    def condition(self, need: Need, scope: Scope) -> Condition | None:
+        """A condition of the file on choices made so far; what it names wrongly becomes a problem."""
+        choice = self._find(need.name, scope, need.mark)
+        if choice is None:
+            return None
+        kept = tuple(v for v in choice.values if need.keeps(v))
+        known = ", ".join(map(str, choice.values))
+        for wanted in need.values or ():
+            if not any(type(wanted) is type(v) and wanted == v for v in kept):
+                self.problems.add(
+                    need.mark, f"{choice.name} never is {shown(str(wanted))}", "unknown-value", f"values: {known}"
+                )
+        if not kept and need.values is None:
+            self.problems.add(
+                need.mark, f"no value of {choice.name} is within these bounds", "never", f"values: {known}"
+            )
+        return Condition(choice.name, kept) if kept else None
+
+    def _find(self, name: str, scope: Scope, mark: Mark) -> Choice | None:
+        for path in scope.around(name):
+            if path in self._choices:
+                return self._choices[path]
+        hint = self.problems.suggest(name, self._choices, "choices")
+        self.problems.add(mark, f"no choice {shown(name)} is written before this", "unknown-choice", hint)
+        return None
+
+    def _place(self, option: Option, scope: Scope, key: str, default: str | None) -> Scope:
+        wanted = option.per or default
+        place = scope if wanted is None else scope.level(wanted)
+        if place is None:
+            levels = ", ".join(name for name, _, _ in scope.levels)
+            self.problems.add(option.mark, f"{key} is in no {wanted}", "wrong-scope", f"it can be chosen per {levels}")
+        return place or scope
+
+    def _make(self, choice: Choice, mark: Mark) -> None:
+        known = self._choices.setdefault(choice.name, choice)
+        if known != choice:
+            self.problems.add(mark, f"two different choices would be named {shown(choice.name)}", "duplicate-name")
+
+    def _tied(self, option: Option, name: str, scope: Scope, key: str) -> Value | Chosen:
+        owner = self._find(name, scope, option.mark)
+        if owner is None:
+            return 1
+        if not _implies(self._closure(scope.when), self._closure(owner.when)):
+            said = f"{shown(name)} may be absent where {key} reads it"
+            self.problems.add(option.mark, said, "absent-tie", "tie to a choice that is there whenever this place is")
+        if option.read is not None:
+            for value in owner.values:
+                option.read(Scalar(value, str(value), option.mark), self.problems)
+        return Chosen(owner.name)
+
+    def _closure(self, when: When) -> dict[str, set[str]]:
+        """Everything that holds where ``when`` does: the conditions, and those of the choices they name."""
+        found: dict[str, set[str]] = {}
+        for condition in when:
+            mine = {repr(v) for v in condition.values}
+            found[condition.name] = found.get(condition.name, mine) & mine
+            for name, values in self._closure(self._choices[condition.name].when).items():
+                found[name] = found.get(name, values) & values
+        return found
+
+
+def merged(when: When) -> When:
+    """The same conditions, at most one on each choice."""
+    found: dict[str, Condition] = {}
+    for c in when:
+        known = found.get(c.name)
+        kept = (
+            c.values
+            if known is None
+            else tuple(v for v in known.values if any(type(v) is type(w) and v == w for w in c.values))
+        )
+        found[c.name] = Condition(c.name, kept)
+    return tuple(found.values())
+
+
+def _implies(here: dict[str, set[str]], needed: dict[str, set[str]]) -> bool:
+    return all(name in here and here[name] <= values for name, values in needed.items())

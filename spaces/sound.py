@@ -1,0 +1,69 @@
+"""Whether the layers of a space fit together, in its extremes and in architectures drawn from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spaces.layers import Columns, Ints
+from spaces.randomness import generator
+from spaces.space import Space
+
+_DRAWN = 64
+
+
+def unsound(space: Space) -> list[str]:
+    """What does not fit, a line per layer; empty if nothing was found."""
+    if not space.outline.records:
+        return []
+    rng = generator(0, "spaces.sound")
+    drawn = [a for by_choice in (False, True) for a in space.sample_many(_DRAWN, rng, by_choice)]
+    batch = space.batch([space.extreme(min, "float"), space.largest, *drawn])
+    table = space.outline.table(batch)
+    problems: list[str] = []
+    for c in table:
+        for wrong, what in _tests(c, table):
+            rows = np.flatnonzero(wrong & c.exists)
+            if len(rows):
+                problems.append(
+                    f"layer {c.record.path}: {what(int(rows[0]))}; for example in {batch[int(rows[0])].to_json()}"
+                )
+                break
+    return problems
+
+
+def _tests(c: Columns, table: tuple[Columns, ...]):  # type: ignore[no-untyped-def]
+    yield (c.out_h < 1) | (c.out_w < 1), lambda i: f"nothing is left of its input of {c.h[i]}x{c.w[i]} places"
+    yield c.c_out < 1, lambda i: f"it has {c.c_out[i]} channels"
+    if c.record.kind == "conv":
+        groups = np.maximum(c.groups, 1)
+        yield (
+            (c.c_in % groups > 0) | (c.c_out % groups > 0),
+            lambda i: f"{c.c_in[i]} channels into {c.c_out[i]} cannot be parted into {c.groups[i]} groups",
+        )
+    if c.record.kind == "attention":
+        yield (
+            c.c_in % np.maximum(c.heads, 1) > 0,
+            lambda i: f"{c.c_in[i]} features cannot be parted into {c.heads[i]} heads",
+        )
+    if c.record.kind == "add":
+        shapes = [_of(column, c, table) for column in c.inputs.T]
+        for other in shapes[1:]:
+            yield (
+                np.any(other != shapes[0], axis=0),
+                lambda i, other=other: (
+                    f"it adds {_x(shapes[0][:, i])} and {_x(other[:, i])} (channels x height x width)"
+                ),
+            )
+
+
+def _of(column: Ints, c: Columns, table: tuple[Columns, ...]) -> Ints:
+    """Shapes (3, n) of one input; that of the network itself is what the layer says of its first."""
+    shape = np.stack([c.c_in, c.h, c.w])
+    for i in np.unique(column[column >= 0]):
+        producer = table[i]
+        shape = np.where(column == i, np.stack([producer.c_out, producer.out_h, producer.out_w]), shape)
+    return shape
+
+
+def _x(shape: Ints) -> str:
+    return "x".join(map(str, shape.tolist()))
