@@ -29,6 +29,17 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where in ``values`` the value of the choice ``name`` stands: which input a ``select`` stands for.
+
+    A value that is not among them counts as the first, and so does that of an absent choice.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
 class Scaled:
     """``base`` times ``by``, rounded half up to a ``multiple``, at least one; ``base`` ``"in"``: the input channels.
 
@@ -48,7 +59,7 @@ class Joined:
     parts: tuple[Field, ...]
 
 
-Field = int | float | str | Chosen | Scaled | Joined
+Field = int | float | str | Chosen | Position | Scaled | Joined
 IN = "in"
 """As a field: the number of channels of the layer's first input."""
 
@@ -60,7 +71,7 @@ class Record:
     ``inputs`` are paths of earlier records or ``"input"``; where a record is absent, whoever reads it reads its first
     input instead. ``out`` is the number of output channels (``None``: as the input); ``norm`` a batch norm after it,
     which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention;
-    ``rows`` the entries of an embedding, or the index choice of a ``select``.
+    ``rows`` the entries of an embedding, or the number of the input that a ``select`` stands for.
     """
 
     path: str

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from spaces import precision
 from spaces.choice import Value, When, same
-from spaces.layers import IN, INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Joined, Record, Scaled
+from spaces.layers import IN, INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Joined, Position, Record, Scaled
 from spaces.shapes import RULES, Sizes
 
-Read = Callable[[str], tuple[Bools, list[Value], Ints]]
+Read = Callable[[str], tuple[Bools, Sequence[Value], Ints]]
 """Choice name -> (present (n,), its values (k,), position of the value (n,), any number where absent)."""
 
 RUNS8 = frozenset({"add", "pool"})  # kinds without weights that have an integer kernel
@@ -35,6 +35,11 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             numbers = np.array([0 if isinstance(v, str) else v for v in values])  # where absent, any value stands there
             found: Numbers = np.where(present, numbers[positions], 0 if field.otherwise is None else field.otherwise)
             return found
+        case Position():
+            present, values, positions = read(field.name)
+            places = [next((i for i, known in enumerate(field.values) if same(known, v)), 0) for v in values]
+            at: Numbers = np.where(present, np.array(places)[positions], 0)
+            return at
         case Scaled():
             product: Numbers = number(field.base, c_in, read) * number(field.by, c_in, read)
             if field.multiple == 1 and product.dtype.kind == "i":

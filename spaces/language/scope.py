@@ -28,6 +28,14 @@ class Scope:
         kept = tuple(known for known in self.levels if known[0] != level)
         return replace(self, levels=(*kept, (level, self.path, self.when)))
 
+    def within(self, when: When) -> Scope:
+        """The same place, under these conditions."""
+        return replace(self, when=when)
+
+    def up(self, path: str) -> Scope:
+        """The place ``path`` around this one, under the same conditions."""
+        return replace(self, path=path)
+
     def level(self, name: str) -> Scope | None:
         """The place around this one that is this level."""
         found = next((known for known in self.levels if known[0] == name), None)
