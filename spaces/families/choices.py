@@ -27,10 +27,9 @@ def read(model: Section, builder: Builder, classes: int) -> None:
         builder.problems.add(tree.mark, said, "wrong-type")
         return
 
-    def leaf(node: Node, path: str, scope: Scope) -> None:
-        found = option(node, path, path.rsplit(".", 1)[-1], anything, builder.problems)
+    def leaf(node: Node, path: str, scope: Scope, key: str) -> None:
+        found = option(node, path, key, anything, builder.problems)
         if found is not None:
-            outer, _, key = scope.path.rpartition(".")
-            builder.field(found, scope.up(outer), key)
+            builder.field(found, scope, key)
 
     walk(tree, where, Scope(), builder, leaf)

@@ -50,8 +50,8 @@ class Builder:
             return self._tied(option, option.tie, scope, key)
         place = self._place(option, scope, key, default)
         when = place.when + tuple(c for need in option.needs if (c := self.condition(need, place)) is not None)
-        name = place.named(key)
-        self._make(Choice(name, option.values, merged(when)), option.mark)
+        name = place.choice(key)
+        self._make(Choice(name, option.values, merged(when)), scope, option.mark)
         return Chosen(name, option.otherwise)
 
     def precision(self, scope: Scope, precisions: Option | None = None) -> str | Chosen:
@@ -67,8 +67,8 @@ class Builder:
         if len(values) == 1 and not needs:
             return values[0]
         when = scope.when + tuple(c for need in needs if (c := self.condition(need, scope)) is not None)
-        self._make(Choice(scope.path, tuple(values), merged(when)), mark)
-        return Chosen(scope.path)
+        self._make(Choice(scope.names, tuple(values), merged(when)), scope, mark)
+        return Chosen(scope.names)
 
     def under(self, scope: Scope, switch: Value | Chosen, keeps: Sequence[Value]) -> When:
         """Conditions of what is in ``scope`` and needs the switch to have one of the values ``keeps``."""
@@ -136,9 +136,10 @@ class Builder:
             self.problems.add(option.mark, f"{key} is in no {wanted}", "wrong-scope", f"it can be chosen per {levels}")
         return place or scope
 
-    def _make(self, choice: Choice, mark: Mark) -> None:
+    def _make(self, choice: Choice, scope: Scope, mark: Mark) -> None:
         known = self._choices.setdefault(choice.name, choice)
-        if known != choice:
+        # A tied element reads the choice that the first one made, which is there whenever this one is.
+        if known != choice and (scope.path == scope.names or known.values != choice.values):
             self.problems.add(mark, f"two different choices would be named {shown(choice.name)}", "duplicate-name")
 
     def _tied(self, option: Option, name: str, scope: Scope, key: str) -> Value | Chosen:

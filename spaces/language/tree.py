@@ -63,10 +63,9 @@ def _repeat(section: Section, where: str, scope: Scope, builder: Builder) -> tup
     def elements() -> Iterator[Part]:
         for position in range(max(counts)):
             when = builder.under(scope, switch, [n for n in counts if n > position])
-            if not tied:
-                yield Part(scope.enter(position, "block", when), inner)
-            elif position == 0:
-                yield Part(scope.enter("each", "block", when), inner, "tied")
+            element = scope.enter(position, when=when)
+            element = element.tied(scope.choice("each")) if tied else element
+            yield Part(element.at("block"), inner)
 
     return switch, elements()
 
@@ -76,9 +75,7 @@ def _optional(section: Section, where: str, scope: Scope, builder: Builder) -> t
     assert inner is not None
     switch = builder.switch(scope, (False, True), section.mapping_mark, read_when(section, builder.problems))
     when = builder.under(scope, switch, [True])
-    # A group's names stand in the place itself; anything else needs a name besides that of the switch.
-    group = isinstance(inner, Mapping) and not is_option(inner) and kind_of(inner) is None
-    return switch, iter([Part(scope.within(when) if group else scope.enter("of", when=when), inner)])
+    return switch, iter([Part(scope.within(when), inner)])
 
 
 def _one_of(section: Section, where: str, scope: Scope, builder: Builder) -> tuple[Value | Chosen, Iterator[Part]]:
@@ -103,21 +100,37 @@ _READERS: dict[str, Callable[[Section, str, Scope, Builder], tuple[Value | Chose
 }
 
 
-def walk(node: Node, where: str, scope: Scope, builder: Builder, read: Callable[[Node, str, Scope], None]) -> None:
-    """Visit a tree of structures, groups (mappings of names) and leaves; ``read`` gets every leaf: a field.
+def walk(node: Node, where: str, scope: Scope, builder: Builder, read: Callable[[Node, str, Scope, str], None]) -> None:
+    """Visit a tree of structures, groups (mappings of names) and leaves.
 
-    Names of groups are words without dots, which separate the steps of a path.
+    ``read`` gets every leaf: its node, where it is written, the place around it and its name. Names are words without
+    dots, which separate the steps of a path.
     """
     if kind_of(node) is not None:
         _, found = parts(node, where, scope, builder)
         for part in found:
-            walk(part.node, where, part.scope, builder, read)
-    elif isinstance(node, Mapping) and not is_option(node):
+            if is_group(part.node):
+                walk(part.node, where, part.scope, builder, read)
+            else:
+                _step("of", part.node, where, part.scope, builder, read)
+    elif isinstance(node, Mapping):
         for key, value in node.entries:
             if not key.text or "." in key.text:
                 said = f"a name must be a word without dots, not {shown(key.text)}"
                 builder.problems.add(key.mark, said, "wrong-name")
-                continue
-            walk(value, f"{where}.{key.text}", scope.enter(key.text), builder, read)
+            else:
+                _step(key.text, value, f"{where}.{key.text}", scope, builder, read)
+
+
+def is_group(node: Node) -> bool:
+    """Whether a node is a mapping of names, and neither a structure nor a field."""
+    return isinstance(node, Mapping) and not is_option(node) and kind_of(node) is None
+
+
+def _step(
+    name: str, node: Node, where: str, scope: Scope, builder: Builder, read: Callable[[Node, str, Scope, str], None]
+) -> None:
+    if is_group(node) or kind_of(node) is not None:
+        walk(node, where, scope.enter(name), builder, read)
     else:
-        read(node, where, scope)
+        read(node, where, scope, name)
