@@ -151,6 +151,14 @@ def load(source: str | Path) -> Experiment:
     """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is."""
     path = locate(source)
     problems = Problems(str(path))
+    made = read(path, problems)
+    problems.raise_if_any()
+    assert made is not None
+    return made
+
+
+def read(path: Path, problems: Problems) -> Experiment | None:
+    """Read a file, noting what is wrong; ``None`` if the problems leave no space."""
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
     data = _data(root.section("data"), path, problems)
@@ -162,8 +170,8 @@ def load(source: str | Path) -> Experiment:
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
     export.finish()
-    problems.raise_if_any()
-    assert space is not None
+    if space is None:
+        return None
     return Experiment(path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search)
 
 

@@ -133,6 +133,7 @@ def anything(node: Node, problems: Problems) -> Value | None:
 def take(section: Section, key: str, read: ReadValue, default: Value, problems: Problems) -> Option:
     """The option written under ``key``; the default if it is not there, or if it is wrong, which becomes a problem."""
     node = section.child(key)
+    problems.asked(f"{section.where}.{key}", "option")
     if node is None:
         return Option((default,), None, section.mark(key), read=read)
     found = option(node, f"{section.where}.{key}", key, read, problems)

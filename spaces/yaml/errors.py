@@ -73,6 +73,9 @@ class Problems:
         """Note a problem and go on."""
         self._found[Problem(self.file, mark.line, mark.column, what, code, hint)] = None
 
+    def asked(self, path: str, kind: str, among: Iterable[str] | None = None) -> None:
+        """A reader asked for the value at ``path``; :class:`spaces.yaml.schema.Recorder` writes it down."""
+
     def stop(self, mark: Mark, what: str, code: str, hint: str | None = None) -> SpecError:
         """Note a problem after which nothing can be read: the error to raise, with all that was noted before."""
         self.add(mark, what, code, hint)

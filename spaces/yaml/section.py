@@ -63,6 +63,7 @@ class Section:
     def child(self, key: str) -> Node | None:
         """The node of a key, unchecked."""
         self._known[key] = None
+        self._problems.asked(self._path(key), "any")
         return self._entries[key][1] if key in self._entries else None
 
     def require(self, key: str) -> Node | None:
@@ -74,11 +75,13 @@ class Section:
 
     def section(self, key: str) -> Section:
         """The section under a key."""
+        self._problems.asked(self._path(key), "object")
         return Section(self.child(key), self._path(key), self._problems, self._mark)
 
     def integer(self, key: str, default: D, at_least: int | None = None, at_most: int | None = None) -> int | D:
         """A whole number within these limits."""
         node = self.child(key)
+        self._problems.asked(self._path(key), "integer")
         if node is None:
             return default
         if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
@@ -95,6 +98,7 @@ class Section:
     ) -> float | D:
         """A number within these limits; a whole one is as good."""
         node = self.child(key)
+        self._problems.asked(self._path(key), "number")
         if node is None:
             return default
         if not isinstance(node, Scalar) or not isinstance(node.value, int | float) or isinstance(node.value, bool):
@@ -104,6 +108,7 @@ class Section:
     def text(self, key: str, default: D, among: Collection[str] | None = None) -> str | D:
         """A text, one of ``among`` if that is given."""
         node = self.child(key)
+        self._problems.asked(self._path(key), "string", among)
         if node is None:
             return default
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
@@ -113,6 +118,7 @@ class Section:
     def texts(self, key: str, default: D, among: Collection[str] | None = None) -> list[str] | D:
         """A list of texts, each one of ``among`` if that is given."""
         node = self.child(key)
+        self._problems.asked(self._path(key), "strings", among)
         if node is None:
             return default
         if not isinstance(node, Sequence):
@@ -129,6 +135,7 @@ class Section:
     def boolean(self, key: str, default: D) -> bool | D:
         """``true`` or ``false``."""
         node = self.child(key)
+        self._problems.asked(self._path(key), "boolean")
         if node is None:
             return default
         if not isinstance(node, Scalar) or not isinstance(node.value, bool):
