@@ -6,20 +6,18 @@ Exit status: 0 done; 2 wrong input, nothing written; 3 done, but nothing keeps t
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-WRONG_INPUT, NO_NETWORK, DISK, INTERRUPTED = 2, 3, 74, 130
+from nas import space_commands
+from nas.terms import INTERRUPTED, NO_NETWORK, WRONG_INPUT, Json, checked, fail, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(space_commands.app, name="space")
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 LatencyMs = Annotated[float | None, typer.Option("--latency-ms", help="Latency budget in milliseconds.", min=1e-6)]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, as `nas runs` lists it, or its folder.")]
@@ -52,7 +50,7 @@ def search(
     """Search for the best network within a latency budget, and export it."""
     from nas import api
 
-    run = _checked(lambda: api.start(space, latency_ms, latency_share, seed, runs, table, remeasure))
+    run = checked(lambda: api.start(space, latency_ms, latency_share, seed, runs, table, remeasure))
     _finish(run, as_json, quiet)
 
 
@@ -69,7 +67,7 @@ def list_runs(runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None:
     from nas.run import list_runs
 
     found = [_summary(folder) for folder in list_runs(runs)]
-    _print(found, as_json, lambda: runs_table(found, runs))
+    say(found, as_json, lambda: runs_table(found, runs))
 
 
 @app.command()
@@ -78,7 +76,7 @@ def show(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None
     from nas.report.tables import result_table
 
     result = _result(_opened(run, runs))
-    _print(result, as_json, lambda: result_table(result))
+    say(result, as_json, lambda: result_table(result))
 
 
 @app.command()
@@ -95,14 +93,12 @@ def export(
     opened = _opened(run, runs)
     result = _result(opened)
     try:
-        row = _checked(lambda: Search(opened, result).export(out, latency_ms))
+        row = checked(lambda: Search(opened, result).export(out, latency_ms))
     except Nothing as error:
-        _fail(str(error), NO_NETWORK)
+        fail(str(error), NO_NETWORK)
     bound = row["latency_ms"]["measured_upper"]
     time = "not measured" if bound is None else f"at most {bound:.4f} ms"
-    _print(
-        {**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %"
-    )
+    say({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %")
 
 
 @app.command()
@@ -120,8 +116,8 @@ def evaluate(
     from nas.terminal import Terminal
 
     opened = _opened(run, runs)
-    found = _checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
-    _print(found, as_json, lambda: evaluation_table(found))
+    found = checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
+    say(found, as_json, lambda: evaluation_table(found))
 
 
 # -- shared
@@ -134,44 +130,27 @@ def _finish(run: Any, as_json: bool, quiet: bool) -> None:
         from nas.terminal import Terminal
 
         terminal = Terminal(quiet or as_json)
-        result = _checked(lambda: execute(run, terminal))
+        result = checked(lambda: execute(run, terminal))
     except KeyboardInterrupt:
         where = "" if run.folder.parent == DEFAULT_RUNS else f" --runs {run.folder.parent}"
-        _fail(f"\ninterrupted; go on with: nas resume {run.name}{where}", INTERRUPTED)
-    _print(result, as_json, lambda: result_table(result))
+        fail(f"\ninterrupted; go on with: nas resume {run.name}{where}", INTERRUPTED)
+    say(result, as_json, lambda: result_table(result))
     if not as_json:
         terminal.say(f"\nreport: {run.folder / 'report.html'}")
     if not result["budget_met"]:
         raise typer.Exit(NO_NETWORK)
 
 
-def _checked(action: Callable[[], Any]) -> Any:
-    """The action's value; our own errors become a message and an exit status."""
-    from nas.api import Nothing
-    from nas.files import Busy, DiskFull
-
-    try:
-        return action()
-    except Nothing:
-        raise
-    except DiskFull as error:
-        _fail(f"{error}; free {error.needed_bytes} bytes or more, then resume", DISK)
-    except (ValueError, Busy, RuntimeError, FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        if type(error).__module__.split(".")[0] in ("builtins",) and not isinstance(error, ValueError | OSError):
-            raise  # a bug of ours, not the user's input
-        _fail(str(error), WRONG_INPUT)
-
-
 def _opened(name: str, runs: Path) -> Any:
     from nas.run import Run
 
-    return _checked(lambda: Run.open(runs, name))
+    return checked(lambda: Run.open(runs, name))
 
 
 def _result(run: Any) -> dict[str, Any]:
-    result = _checked(run.result)
+    result = checked(run.result)
     if result is None:
-        _fail(f"run '{run.name}' is not finished; go on with: nas resume {run.name}", WRONG_INPUT)
+        fail(f"run '{run.name}' is not finished; go on with: nas resume {run.name}", WRONG_INPUT)
     return dict(result)
 
 
@@ -196,19 +175,6 @@ def _summary(folder: Path) -> dict[str, Any]:
     }
 
 
-def _print(value: Any, as_json: bool, text: Callable[[], str]) -> None:
-    print(json.dumps(value, indent=2) if as_json else text())
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(status)
-
-
 def main() -> None:
-    """Entry point of the ``nas`` command."""
+    """Entry point of the command."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,10 @@ import yaml
 from nas.objectives import OBJECTIVES
 from spaces import Space
 from spaces.datasets import SHAPES
-from spaces.load import locate, read_space
+from spaces.load import locate, read_space, zoo
 from spaces.yaml import Problems, Section, nearest, plain, read_file, read_text
+from spaces.yaml.schema import Recorder
+from spaces.yaml.schema import schema as json_schema
 
 if TYPE_CHECKING:
     from predictors.latency import Target
@@ -108,6 +110,13 @@ class Experiment:
     search: Search
 
     @property
+    def family(self) -> str:
+        """The family that the model section names."""
+        document = plain(read_text(self.text, str(self.source)))
+        assert isinstance(document, dict)
+        return str(document["model"]["family"])
+
+    @property
     def root(self) -> Path | None:
         """Folder of the dataset; a relative one is meant from the file's folder."""
         return None if self.data.root is None else self.source.parent / self.data.root
@@ -162,7 +171,7 @@ def read(path: Path, problems: Problems) -> Experiment | None:
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
     data = _data(root.section("data"), path, problems)
-    if space is not None:
+    if space is not None and root.has("data"):  # without data a space can still be looked at
         _check_interface(root.section("model"), space, data.dataset, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
@@ -173,6 +182,20 @@ def read(path: Path, problems: Problems) -> Experiment | None:
     if space is None:
         return None
     return Experiment(path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search)
+
+
+FREE = ("space.model.choices", "space.model.layers")  # below these, names are the user's own
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of ``space.yaml``, from what reading the zoo asks for."""
+    readings: dict[str, list[Recorder]] = {}
+    for name in zoo():
+        recorder = Recorder(name)
+        made = read(locate(name), recorder)
+        assert made is not None, str(recorder)
+        readings.setdefault(made.family, []).append(recorder)
+    return json_schema(readings, FREE)
 
 
 def _data(section: Section, path: Path, problems: Problems) -> Data:

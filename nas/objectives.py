@@ -23,6 +23,7 @@ OBJECTIVES = {
         Objective("parameters", "min", ""),
         Objective("macs", "min", ""),
         Objective("bit_operations", "min", ""),
+        Objective("bit_operations_with_sums", "min", ""),
         Objective("peak_activation_bytes", "min", "bytes"),
     )
 }

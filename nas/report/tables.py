@@ -70,6 +70,28 @@ def runs_table(found: Sequence[Row], runs: Path) -> str:
     return _table(None, heads, body)
 
 
+def space_table(said: Row, tree: Sequence[str]) -> str:
+    """The tree of choices, the size, and what architectures cost."""
+    lines = [*tree, "", f"{said['size']:,} architectures, about {said['size_as_power']}"]
+    rows = [
+        [name, *(f"{cost[k]:,}" for k in ("smallest", "median", "largest")), _kept(cost)]
+        for name, cost in said["costs"].items()
+    ]
+    if rows:
+        lines += [
+            "",
+            _table("counted costs of drawn architectures", ["", "smallest", "median", "largest", "limit"], rows),
+        ]
+    return "\n".join(lines)
+
+
+def _kept(cost: Row) -> str:
+    if "limit" not in cost:
+        return ""
+    known = f"kept by {100 * cost['share']:.2g} %" if cost["reachable"] else "NOT kept by any of them"
+    return f"{cost['limit']:,.0f}: {known}"
+
+
 def _run(row: Row) -> list[str]:
     budget = ", ".join(f"{name} {limit:.4g}" for name, limit in row["budget"].items())
     seed = "-" if row["seed"] is None else str(row["seed"])
