@@ -62,13 +62,11 @@ class Outline:
         """Every record resolved over a batch, in order."""
         return resolve(self.records, self._input, len(batch), lambda name: _of_batch(batch, name))
 
-    def input_elements(self, batch: Batch) -> Ints:
-        """Values of the network's input (n,)."""
-        sizes = [
-            number(f, np.zeros(len(batch), np.int64), lambda name: _of_batch(batch, name)) for f in self.input_shape
-        ]
-        elements: Ints = np.prod(sizes, axis=0).astype(np.int64)
-        return elements
+    def input_sizes(self, batch: Batch) -> Ints:
+        """Channels, height and width of the network's input (3, n)."""
+        nothing = np.zeros(len(batch), np.int64)
+        sizes: Ints = np.array([number(f, nothing, lambda name: _of_batch(batch, name)) for f in self._input], np.int64)
+        return sizes
 
 
 def _plain(value: Any) -> Any:

@@ -18,10 +18,10 @@ def unsound(space: Space) -> list[str]:
     rng = generator(0, "spaces.sound")
     drawn = [a for by_choice in (False, True) for a in space.sample_many(_DRAWN, rng, by_choice)]
     batch = space.batch([space.extreme(min, "float"), space.largest, *drawn])
-    table = space.outline.table(batch)
+    table, given = space.outline.table(batch), space.outline.input_sizes(batch)
     problems: list[str] = []
     for c in table:
-        for wrong, what in _tests(c, table):
+        for wrong, what in _tests(c, table, given):
             rows = np.flatnonzero(wrong & c.exists)
             if len(rows):
                 problems.append(
@@ -31,7 +31,7 @@ def unsound(space: Space) -> list[str]:
     return problems
 
 
-def _tests(c: Columns, table: tuple[Columns, ...]):  # type: ignore[no-untyped-def]
+def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore[no-untyped-def]
     yield (c.out_h < 1) | (c.out_w < 1), lambda i: f"nothing is left of its input of {c.h[i]}x{c.w[i]} places"
     yield c.c_out < 1, lambda i: f"it has {c.c_out[i]} channels"
     if c.record.kind == "conv":
@@ -46,7 +46,7 @@ def _tests(c: Columns, table: tuple[Columns, ...]):  # type: ignore[no-untyped-d
             lambda i: f"{c.c_in[i]} features cannot be parted into {c.heads[i]} heads",
         )
     if c.record.kind == "add":
-        shapes = [_of(column, c, table) for column in c.inputs.T]
+        shapes = [_of(column, table, given) for column in c.inputs.T]
         for other in shapes[1:]:
             yield (
                 np.any(other != shapes[0], axis=0),
@@ -56,9 +56,9 @@ def _tests(c: Columns, table: tuple[Columns, ...]):  # type: ignore[no-untyped-d
             )
 
 
-def _of(column: Ints, c: Columns, table: tuple[Columns, ...]) -> Ints:
-    """Shapes (3, n) of one input; that of the network itself is what the layer says of its first."""
-    shape = np.stack([c.c_in, c.h, c.w])
+def _of(column: Ints, table: tuple[Columns, ...], given: Ints) -> Ints:
+    """Shapes (3, n) of one input of a layer; ``given`` is that of the network's input."""
+    shape = given
     for i in np.unique(column[column >= 0]):
         producer = table[i]
         shape = np.where(column == i, np.stack([producer.c_out, producer.out_h, producer.out_w]), shape)

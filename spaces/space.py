@@ -230,7 +230,7 @@ class Space:
     def cost(self, batch: Sequence[Architecture]) -> dict[str, NDArray[np.int64]]:
         """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
         codes = self.batch(batch)
-        return cost(self.outline.table(codes), self.outline.input_elements(codes))
+        return cost(self.outline.table(codes), self.outline.input_sizes(codes).prod(axis=0))
 
 
 def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
