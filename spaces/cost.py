@@ -7,7 +7,8 @@ attention between its tokens included; normalisation, pooling and activations mu
 - ``bit_operations_with_sums``: the additions of the accumulator too, as UNIQ counts them (Baskin et al. 2018, section
   4.2): MACs x (weight bits x input bits + weight bits + input bits + log2 of the terms per sum).
 - ``size_bytes``: the payload: packed weight codes, a float scale per output channel of a quantized layer, 4 bytes per
-  bias and any other parameter.
+  bias and any other parameter. A linear layer that shares an embedding's weight adds no parameters, and no bytes in
+  float; quantized it needs codes of its own.
 - ``peak_activation_bytes``: the most that is alive at once, each tensor from when it is written until it is last read,
   in the format it is stored in.
 """
@@ -54,14 +55,16 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
     quantized = c.weight_bits > 0
     weight_bits = np.where(quantized, c.weight_bits, _FLOAT_BITS)
     input_bits = np.where(quantized, c.input_bits, _FLOAT_BITS)
-    total["parameters"] += weights + biases
+    shared = c.record.weight_of is not None
+    total["parameters"] += biases if shared else weights + biases
     total["macs"] += macs
     total["bit_operations"] += macs * weight_bits * input_bits
     sums: Ints = np.ceil(np.log2(np.maximum(terms, 1))).astype(np.int64)
     each: Ints = weight_bits * input_bits + weight_bits + input_bits + sums
     total["bit_operations_with_sums"] += macs * each
     scales = np.where(quantized & c.exists, 4 * c.c_out, 0)
-    total["size_bytes"] += -(-weights * weight_bits // 8) + 4 * biases + scales
+    stored = np.where(shared & ~quantized, 0, weights)
+    total["size_bytes"] += -(-stored * weight_bits // 8) + 4 * biases + scales
 
 
 def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:

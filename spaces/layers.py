@@ -71,7 +71,8 @@ class Record:
     ``inputs`` are paths of earlier records or ``"input"``; where a record is absent, whoever reads it reads its first
     input instead. ``out`` is the number of output channels (``None``: as the input); ``norm`` a batch norm after it,
     which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention;
-    ``rows`` the entries of an embedding, or the number of the input that a ``select`` stands for.
+    ``rows`` the entries of an embedding, or the number of the input that a ``select`` stands for. A ``causal``
+    attention looks at no later token. ``weight_of`` is the path of the embedding whose weight a linear layer shares.
     """
 
     path: str
@@ -90,6 +91,8 @@ class Record:
     heads: Field = 1
     rows: Field = 0
     bias: bool = True
+    causal: bool = False
+    weight_of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from spaces.counting import Entangled
-from spaces.datasets import SHAPES
-from spaces.families import FAMILIES
+from spaces.families import FAMILIES, SEQUENCES
+from spaces.interface import interface
 from spaces.language import Builder, Option, Scope, take, whole
 from spaces.language.precisions import read_precision
 from spaces.layers import Chosen
@@ -15,7 +15,7 @@ from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
 from spaces.sound import unsound
 from spaces.space import Space
-from spaces.yaml import Node, Problem, Problems, Scalar, Section, Sequence, SpecError, nearest, plain, read_file, shown
+from spaces.yaml import Problem, Problems, Scalar, Section, SpecError, nearest, plain, read_file, read_text, shown
 
 ZOO = Path(__file__).parent / "zoo"
 SECTIONS = ("name", "data", "model", "precision", "train", "device", "search", "export")
@@ -50,6 +50,15 @@ def load(source: str | Path) -> Space:
     return space
 
 
+def from_text(text: str, file: str = "space.yaml") -> Space:
+    """The space of a file's text; ``file`` is its name in messages. Raises :class:`SpecError` as :func:`load` does."""
+    problems = Problems(file)
+    space = read_space(Section(read_text(text, file, problems), "space", problems), "space", problems)
+    problems.raise_if_any()
+    assert space is not None
+    return space
+
+
 def read_space(root: Section, default_name: str, problems: Problems) -> Space | None:
     """The space of a file taken apart; ``None`` if the problems leave none. The other sections are left alone."""
     for key in SECTIONS:
@@ -66,13 +75,14 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
         return None
     model = root.section("model")
     family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
-    shape, classes = _interface(model, root.section("data"), problems)
     # Of an unknown family check what can be checked: most likely its name is only mistyped.
     family = family or nearest(str(plain(model.child("family") or Scalar("", "", root.mapping_mark))), FAMILIES)
+    data = root.section("data")
+    shape, classes = interface(family or "", model, data, problems)
     if family is None:
         return None
     builder = Builder(precisions, problems)
-    resolution = _resolution(model, builder)
+    resolution = None if family in SEQUENCES else _resolution(model, builder)
     notation = model.text("notation", None, among=sorted(NOTATIONS))
     FAMILIES[family](model, builder, classes)
     model.finish()
@@ -82,7 +92,11 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
         largest = max(int(size) for size in builder.values_of(resolution))
         shape = (shape[0] if model.has("input") else 3, largest, largest)
     outline = Outline(shape, classes, builder.records, resolution)
-    return _space(name, builder, outline, NOTATIONS[notation] if notation else None, model, problems)
+    space = _space(name, builder, outline, NOTATIONS[notation] if notation else None, model, problems)
+    if space is not None:
+        written = {key: node for key in ("data", "model", "precision") if (node := root.child(key)) is not None}
+        space.document = {"name": name, **{key: plain(node) for key, node in written.items()}}
+    return space
 
 
 def _space(
@@ -107,24 +121,4 @@ def _resolution(model: Section, builder: Builder) -> int | Chosen | None:
     return field if isinstance(field, Chosen) else int(field)
 
 
-def _interface(model: Section, data: Section, problems: Problems) -> tuple[tuple[int, int, int], int]:
-    """Input shape (c, h, w) and number of classes: as written in the model, else those of the dataset."""
-    written = model.has("input") and model.has("classes")
-    dataset = data.text("dataset", "digits", among=None if written else sorted(SHAPES))
-    known_shape, known_classes = SHAPES.get(dataset, ((1, 1, 1), 2))
-    classes = model.integer("classes", known_classes, at_least=2)
-    node = model.child("input")
-    shape = _shape(node, problems) if node is not None else known_shape
-    return shape, classes
-
-
-def _shape(node: Node, problems: Problems) -> tuple[int, int, int]:
-    items = node.items if isinstance(node, Sequence) else ()
-    sizes = [i.value for i in items if isinstance(i, Scalar) and type(i.value) is int and i.value >= 1]
-    if len(items) != 3 or len(sizes) != 3:
-        problems.add(node.mark, "input must be [channels, height, width], whole numbers from 1", "wrong-type")
-        return (1, 1, 1)
-    return sizes[0], sizes[1], sizes[2]
-
-
-__all__ = ["load", "locate", "read_space", "zoo"]
+__all__ = ["from_text", "load", "locate", "read_space", "zoo"]

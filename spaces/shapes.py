@@ -77,6 +77,16 @@ def _class_token(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
     return c, h + 1, w
 
 
+def _append(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
+    c, _, w = shapes[0]
+    return c, np.sum([h for _, h, _ in shapes], axis=0), w
+
+
+def _channel(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
+    c, h, w = shapes[0]
+    return np.ones_like(c), h, w
+
+
 def _upsample(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
     c, h, w = shapes[0]
     return c, h * sizes.stride, w * sizes.stride
@@ -103,6 +113,9 @@ RULES: Mapping[str, Callable[[Sequence[Shape], Sizes], Shape]] = {
     "embedding": _linear,  # tokens to features; ``rows`` entries
     "position": _same,  # adds a learned vector to each place
     "class_token": _class_token,  # puts a learned token before the others
+    "sinusoid": _same,  # adds fixed waves to each place
+    "append": _append,  # the tokens of one input after those of another
+    "channel": _channel,  # the one channel of its input whose number ``rows`` says
     "tokens": _tokens,  # places become tokens
     "flatten": _flatten,
     "upsample": _upsample,  # by ``stride``

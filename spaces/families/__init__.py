@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spaces.families import choices, convnet, graph
+from spaces.families import bert, choices, convnet, gpt, graph, superres, transformer, vit
 from spaces.language import Builder
 from spaces.yaml import Section
 
 Reader = Callable[[Section, Builder, int], None]
 """Reads the ``model`` section into the builder, for a network of so many output classes."""
 
-FAMILIES: dict[str, Reader] = {"choices": choices.read, "convnet": convnet.read, "graph": graph.read}
+FAMILIES: dict[str, Reader] = {
+    "bert": bert.read,
+    "choices": choices.read,
+    "convnet": convnet.read,
+    "gpt": gpt.read,
+    "graph": graph.read,
+    "superres": superres.read,
+    "transformer": transformer.read,
+    "vit": vit.read,
+}
+SEQUENCES: dict[str, int] = {"bert": 1, "gpt": 1, "transformer": 2}
+"""Families that read this many sequences of ``tokens`` numbers below ``vocabulary``, and give a number like these."""
+PICTURES = frozenset({"superres"})
+"""Families that give a picture, with the channels of the one they read."""

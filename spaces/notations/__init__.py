@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spaces.notations.base import Notation, WrongNotation
+from spaces.notations.hat import Hat
 
-NOTATIONS: dict[str, Notation] = {}
+NOTATIONS: dict[str, Notation] = {"hat": Hat()}
 
 __all__ = ["NOTATIONS", "Notation", "WrongNotation"]

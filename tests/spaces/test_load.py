@@ -435,13 +435,16 @@ def test_files_and_zoo_names_load(tmp_path: Path) -> None:
     file.write_text("model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}", encoding="utf-8")
     space = spaces.load(file)
     assert (space.name, space.size, space.digest) == ("mine", 2, spaces.load(str(file)).digest)
-    assert spaces.zoo() == ["digits"]
+    assert "digits" in spaces.zoo()
     assert locate("digits").name == "digits.yaml"
     for name in spaces.zoo():
         assert spaces.load(name).name == name
 
 
-@pytest.mark.parametrize(("name", "hint"), [("digit", "did you mean 'digits'?"), ("imagenet", "the zoo has: digits")])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("digit", "did you mean 'digits'?"), ("imagenet", f"the zoo has: {', '.join(spaces.zoo())}")],
+)
 def test_an_unknown_zoo_name_brings_the_nearest(name: str, hint: str) -> None:
     what = f"{name}:1:1: no file and no zoo space of the name '{name}' [missing-file]\n  hint: {hint}\n"
     with pytest.raises(SpecError, match=rf"\A{re.escape(what + '1 problem; nothing was written')}\Z"):
