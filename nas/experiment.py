@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from nas.objectives import OBJECTIVES
 from spaces import Space
 from spaces.datasets import SHAPES
@@ -16,6 +14,7 @@ from spaces.load import locate, read_space, zoo
 from spaces.yaml import Problems, Section, nearest, plain, read_file, read_text
 from spaces.yaml.schema import Recorder
 from spaces.yaml.schema import schema as json_schema
+from spaces.yaml.writer import dump
 
 if TYPE_CHECKING:
     from predictors.latency import Target
@@ -28,17 +27,6 @@ SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
 STRATEGIES = ("optuna:nsga2", "random")
 LIMITS = ("latency_ms", "latency_share", "size_bytes")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes what could be a number: YAML 1.1 and our reader differ in which words are one (``08``, ``1e5``)."""
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        """Text as a node."""
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="'" if data[:1] in "0123456789+-." else None)
-
-
-_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 @dataclass(frozen=True)
@@ -129,7 +117,7 @@ class Experiment:
         document["search"] = {**document.get("search", {}), "budget": dict(self.search.budget)}
         if self.root is not None:
             document["data"] = {**document["data"], "root": str(self.root.resolve())}
-        return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return dump(document)
 
     def with_budget(self, **limits: float | None) -> Experiment:
         """The same with these limits instead; a latency limit of either form replaces both."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.terms import Json, checked, fail, say
+from nas.terms import Json, checked, say
 
 app = typer.Typer(no_args_is_help=True, help="Look at a space: check, describe, count, sample, schema.")
 
@@ -109,5 +109,5 @@ def _limits(written: list[str]) -> dict[str, float]:
         try:
             found[name] = float(number)
         except ValueError:
-            fail(f"--limit {text}: write NAME=NUMBER, like macs=3e8 [syntax]", 2)
+            raise ValueError(f"--limit {text}: write NAME=NUMBER, like macs=3e8 [syntax]") from None
     return found

@@ -3,7 +3,7 @@
 from spaces.architecture import Architecture
 from spaces.batch import Batch
 from spaces.choice import Choice, Condition, Value
-from spaces.load import load, zoo
+from spaces.load import from_text, load, zoo
 from spaces.outline import INPUT, Chosen, Layer, Outline, Record
 from spaces.precision import Precision, QuantSpec
 from spaces.space import Space
@@ -22,6 +22,7 @@ __all__ = [
     "Record",
     "Space",
     "Value",
+    "from_text",
     "load",
     "zoo",
 ]

@@ -21,6 +21,7 @@ from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.notations.base import Notation
 from spaces.outline import Outline
+from spaces.yaml.writer import dump
 
 
 class Space:
@@ -42,6 +43,7 @@ class Space:
         self.choices = choices
         self.outline = outline
         self.notation = notation
+        self.document: Mapping[str, Any] | None = None  # the sections of the file that it was read from
         self.column = {c.name: i for i, c in enumerate(choices)}
         self.canonical = Canonical(choices)
         self._counts = Counts(choices)
@@ -56,6 +58,12 @@ class Space:
         """16 hex digits over choices and outline: equal exactly for spaces that build the same supernet."""
         facts: dict[str, Any] = {"choices": [repr(c) for c in self.choices], "outline": self.outline.to_json()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """A file that reads as the same space. Raises ``ValueError`` for one that was not read from a file."""
+        if self.document is None:
+            raise ValueError(f"space {self.name} was not read from a file: there is nothing to write")
+        return dump(self.document)
 
     # -- architectures
 

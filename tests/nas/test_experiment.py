@@ -246,9 +246,9 @@ def test_a_model_for_other_images_than_the_data_is_refused(tmp_path: Path) -> No
     """It would fail in the first training step, after the run was made."""
     refused(
         tmp_path,
-        "model: {family: convnet, input: [3, 8, 8], classes: 4, stages: [{}]}\n",
-        "1:33: images of digits are [1, 8, 8] [wrong-shape]\n  hint: delete input",
-        "1:53: digits has 10 classes [wrong-shape]\n  hint: delete classes",
+        "data: {dataset: digits}\nmodel: {family: convnet, input: [3, 8, 8], classes: 4, stages: [{}]}\n",
+        "2:33: images of digits are [1, 8, 8] [wrong-shape]\n  hint: delete input",
+        "2:53: digits has 10 classes [wrong-shape]\n  hint: delete classes",
     )
 
 

@@ -5,30 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 
-from spaces import Space
+from spaces import Space, from_text
 from spaces.choice import Value
-from spaces.load import read_space
-from spaces.yaml import Problems, Section, read_text
+from spaces.yaml.writer import dump
 
 VALUES: list[Value] = [1, 2, 3, 8, True, False, 1.5, 2.0, "a", "b"]
 Found = dict[str, Value]
 
 
-def load_text(text: str) -> Space:
-    """The space of a file's text."""
-    problems = Problems("space.yaml")
-    space = read_space(Section(read_text(text, "space.yaml", problems), "space", problems), "test", problems)
-    problems.raise_if_any()
-    assert space is not None
-    return space
-
-
 def load_document(document: dict[str, Any]) -> Space:
     """The space of a file with this content."""
-    return load_text(yaml.safe_dump(document, sort_keys=False))
+    return from_text(dump(document))
 
 
 def fields() -> st.SearchStrategy[Any]:

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from spaces import Architecture
+from spaces import Architecture, from_text
+from spaces.python import choice, one_of, optional, repeat, space, steps, tie
 from spaces.randomness import generator
 from spaces.yaml import SpecError
-from tests.spaces.documents import documents, enumerate_tree, load_document, load_text
+from tests.spaces.documents import documents, enumerate_tree, load_document
 
 RELAXED = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 def tree(text: str) -> Any:
     """The space of a tree of choices."""
-    return load_text(f"model:\n  family: choices\n  choices: {text}\n")
+    return from_text(f"model:\n  family: choices\n  choices: {text}\n")
 
 
 @RELAXED
@@ -36,6 +37,41 @@ def test_a_space_holds_exactly_what_its_tree_says(document: dict[str, Any]) -> N
     assert [space.index(a) for a in found] == list(range(space.size))
     for a in found[:20]:
         assert space.architecture(Architecture.from_json(a.to_json())) == a
+
+
+@RELAXED
+@given(documents())
+def test_a_space_written_as_yaml_reads_as_the_same(document: dict[str, Any]) -> None:
+    """And once more is the same text."""
+    space = load_document(document)
+    text = space.to_yaml()
+    again = from_text(text)
+    assert (again.digest, again.choices, again.name) == (space.digest, space.choices, space.name)
+    assert again.to_yaml() == text
+
+
+def test_python_says_the_same_as_yaml() -> None:
+    """Every word of the language."""
+    made = space("s", {
+        "family": "choices",
+        "choices": {
+            "a": choice(1, 2),
+            "b": choice("x", "y", when={"a": 2}, otherwise="x"),
+            "c": steps(2, 6, 2),
+            "d": tie("a"),
+            "e": repeat(choice(1, 2), {"f": choice(True, False)}, tied=True),
+            "g": optional({"h": choice(0.1, 0.2)}, when={"a": {"at_least": 2}}),
+            "i": one_of({"p": {}, "q": {"r": choice(1, 2)}}),
+        },
+    })  # fmt: skip
+    written = tree(
+        "{a: {choice: [1, 2]}, b: {choice: [x, y], when: {a: 2}, else: x}, c: {range: [2, 6, 2]}, d: {tie: a}, "
+        "e: {repeat: {choice: [1, 2]}, tied: true, of: {f: {choice: [true, false]}}}, "
+        "g: {optional: {h: {choice: [0.1, 0.2]}}, when: {a: {at_least: 2}}}, "
+        "i: {one_of: {p: {}, q: {r: {choice: [1, 2]}}}}}"
+    )
+    assert made.choices == written.choices
+    assert made.size == written.size
 
 
 @RELAXED

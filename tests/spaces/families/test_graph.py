@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spaces import Layer, Space
+from spaces import Layer, Space, from_text
 from spaces.randomness import generator
 from spaces.yaml import SpecError
-from tests.spaces.documents import load_text
 
 
 def graph(layers: str, shape: str = "[3, 8, 8]") -> Space:
     """A network of these layers over images of this shape; the layers start at line 6."""
-    return load_text(f"model:\n  family: graph\n  input: {shape}\n  classes: 4\n  layers:\n{layers}\n")
+    return from_text(f"model:\n  family: graph\n  input: {shape}\n  classes: 4\n  layers:\n{layers}\n")
 
 
 def by_path(space: Space, **values: object) -> dict[str, Layer]:
@@ -135,7 +134,7 @@ def test_tied_elements_have_layers_of_their_own() -> None:
 
 def test_precision_is_a_choice_per_layer() -> None:
     """Of the file, or of one layer."""
-    space = load_text(
+    space = from_text(
         "precision: {choice: [float, w8a8]}\nmodel: {family: graph, layers: [conv: 4, "
         "{conv: {out: 4, precision: float}}, attention: 2, pool, linear: 10]}"
     )
