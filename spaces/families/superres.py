@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from spaces.families.blocks import DEEPEST, WIDEST, stack
 from spaces.language import Builder, Option, Scope, among, take, whole
 from spaces.language.precisions import read_precision
-from spaces.layers import IN, INPUT, Chosen, Field, Record, Scaled
+from spaces.layers import IN, INPUT, Field, LayerPrecision, Record, Scaled
 from spaces.yaml import Section
 
 KERNELS = (1, 3, 5)
@@ -79,7 +79,7 @@ class _Part:
     @classmethod
     def read(cls, model: Section, builder: Builder, key: str) -> _Part:
         """The section of this key. The skip has a position fewer than the body, and the upsampling has one."""
-        model.require(key)
+        written = model.require(key) is not None
         section, problems = model.section(key), builder.problems
         least = 0 if key == "tail" else 1
         depth = Option((1,), None, section.mapping_mark)
@@ -87,7 +87,8 @@ class _Part:
             depth = Option((section.integer("depth", 1, at_least=1, at_most=DEEPEST),), None, section.mark("depth"))
         elif key in ("head", "tail"):
             depth = take(section, "depth", whole(least, DEEPEST, "depth"), 1, problems)
-        section.require("operation")
+        if written:
+            section.require("operation")
         operation = take(section, "operation", among(OPERATIONS, "operation"), "simple_3", problems)
         section.finish()
         return cls(depth, operation)
@@ -149,7 +150,7 @@ class _Network:
         return before
 
     def _conv(
-        self, scope: Scope, before: str, out: Field, kernel: int, precision: str | Chosen, groups: int = 1,
+        self, scope: Scope, before: str, out: Field, kernel: int, precision: LayerPrecision, groups: int = 1,
         activation: str = "none",
     ) -> str:  # fmt: skip
         record = Record(scope.path, "conv", (before,), out, kernel, activation=activation, precision=precision)

@@ -25,8 +25,8 @@ REACHES = {-1: 1, 1: 2, 2: 3}
 def read(model: Section, builder: Builder, classes: int) -> None:
     """Choices and records of the ``model`` section; ``classes`` is the vocabulary."""
     tied = model.boolean("tied", True)
-    for side in ("encoder", "decoder"):
-        model.require(side)
+    if None in [model.require(side) for side in ("encoder", "decoder")]:
+        return
     ends = _encoder(model.section("encoder"), builder, classes)
     _decoder(model.section("decoder"), builder, classes, ends, tied)
 
