@@ -53,12 +53,21 @@ class Scaled:
 
 
 @dataclass(frozen=True)
+class Split:
+    """A precision of two fields: the bits of the weights and those of the inputs."""
+
+    weight: int | Chosen
+    input: int | Chosen
+
+
+@dataclass(frozen=True)
 class Joined:
     """The values of several fields, added."""
 
     parts: tuple[Field, ...]
 
 
+LayerPrecision = str | Chosen | Split
 Field = int | float | str | Chosen | Position | Scaled | Joined
 IN = "in"
 """As a field: the number of channels of the layer's first input."""
@@ -83,7 +92,7 @@ class Record:
     stride: Field = 1
     norm: bool = False
     activation: str = "none"
-    precision: str | Chosen = "float"
+    precision: LayerPrecision = "float"
     exists_when: When = ()
     groups: Field = 1
     dilation: int = 1

@@ -9,7 +9,7 @@ from spaces.counting import Entangled
 from spaces.families import FAMILIES, SEQUENCES
 from spaces.interface import interface
 from spaces.language import Builder, Option, Scope, take, whole
-from spaces.language.precisions import read_precision
+from spaces.language.precisions import read_precisions
 from spaces.layers import Chosen
 from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
@@ -70,7 +70,7 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
             root.mark("name"), f"name {shown(name)} must be lower-case letters, digits, '.', '_' or '-'", "wrong-name"
         )
     before = len(problems)
-    precisions = take(root, "precision", read_precision, "float", problems)
+    precisions = read_precisions(root, problems)
     if root.require("model") is None:
         return None
     model = root.section("model")
@@ -86,6 +86,8 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     notation = model.text("notation", None, among=sorted(NOTATIONS))
     FAMILIES[family](model, builder, classes)
     model.finish()
+    if len(problems) == before:
+        builder.finish()
     if len(problems) > before:
         return None
     if resolution is not None:

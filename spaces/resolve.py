@@ -15,7 +15,22 @@ from numpy.typing import NDArray
 
 from spaces import precision
 from spaces.choice import Value, When, same
-from spaces.layers import IN, INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Joined, Position, Record, Scaled
+from spaces.layers import (
+    IN,
+    INPUT,
+    WEIGHTED,
+    Bools,
+    Chosen,
+    Columns,
+    Field,
+    Ints,
+    Joined,
+    LayerPrecision,
+    Position,
+    Record,
+    Scaled,
+    Split,
+)
 from spaces.shapes import RULES, Sizes
 
 Read = Callable[[str], tuple[Bools, Sequence[Value], Ints]]
@@ -62,7 +77,10 @@ def _whole(field: Field, c_in: Ints, read: Read) -> Ints:
     return number(field, c_in, read).astype(np.int64)
 
 
-def _bits(field: str | Chosen, n: int, read: Read) -> tuple[Ints, Ints]:
+def _bits(field: LayerPrecision, n: int, read: Read) -> tuple[Ints, Ints]:
+    if isinstance(field, Split):
+        nothing = np.zeros(n, np.int64)
+        return _whole(field.weight, nothing, read), _whole(field.input, nothing, read)
     if isinstance(field, str):
         present, values, positions = np.ones(n, np.bool_), [field], np.zeros(n, np.int64)
     else:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer, Space
+from spaces.layers import Split
 from spaces.outline import WEIGHTED, Chosen, Record
 from supernets.elastic import ElasticConv, ElasticLinear, Moments, moments_of, pooled
 from supernets.graph import run
@@ -71,6 +72,8 @@ _KINDS = ("conv", "linear", "add", "pool")
 
 
 def _known(r: Record) -> bool:
+    if isinstance(r.precision, Split):
+        return False
     plain = (r.groups, r.dilation, r.padding, r.bias) == (1, 1, None, True) and not isinstance(r.stride, Chosen)
     return r.kind in _KINDS and plain and r.activation in ("none", "relu")
 

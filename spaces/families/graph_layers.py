@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from spaces.language import Builder, Option, Scope, take, whole
 from spaces.language.precisions import read_precision
-from spaces.layers import IN, Chosen, Field, Record
+from spaces.layers import IN, Chosen, Field, LayerPrecision, Record
 from spaces.yaml import Mapping, Node, Scalar, Section
 
 ACTIVATIONS = ("none", "relu", "relu6", "hard_swish", "swish", "gelu", "sigmoid", "hard_sigmoid", "tanh")
@@ -49,7 +49,7 @@ class Item:
         """One of these names; not a choice: write ``one_of`` around the layer."""
         return self.section.text(key, default, among=names)
 
-    def precision(self) -> str | Chosen:
+    def precision(self) -> LayerPrecision:
         """The layer's precision: its own, or that of the whole file."""
         own: Option | None = None
         if self.section.has("precision"):

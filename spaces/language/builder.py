@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from spaces.choice import Choice, Condition, Value, When
 from spaces.language.fields import Need, Option
+from spaces.language.precisions import Parts, Precisions
 from spaces.language.scope import Scope
-from spaces.layers import Chosen, Record
+from spaces.layers import WEIGHTED, Chosen, LayerPrecision, Record, Split
 from spaces.yaml import Mark, Problems, Scalar, shown
 
 MOST_RECORDS = 20_000  # far beyond use; a slip of the finger must not fill the memory
@@ -20,12 +21,13 @@ class Builder:
     Whatever does not fit becomes a problem at its place in the file.
     """
 
-    def __init__(self, precisions: Option, problems: Problems) -> None:
+    def __init__(self, precisions: Precisions, problems: Problems) -> None:
         self.problems = problems
         self._precisions = precisions
         self._choices: dict[str, Choice] = {}
         self._records: dict[str, Record] = {}
         self._full = False
+        self._excepted: set[str] = set()
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -54,13 +56,33 @@ class Builder:
         self._make(Choice(name, option.values, merged(when)), scope, option.mark)
         return Chosen(name, option.otherwise)
 
-    def precision(self, scope: Scope, precisions: Option | None = None) -> str | Chosen:
-        """Precision of the layer at ``scope``; a choice per layer unless the section says otherwise."""
-        option, place = precisions or self._precisions, scope.at("layer")
-        if option.per is not None and place.level(option.per) is None:
-            option = replace(option, per=None)  # a classifier is in no stage
-        field = self.field(option, place, "precision", "layer")
+    def precision(self, scope: Scope, own: Option | None = None) -> LayerPrecision:
+        """Precision of the layer at ``scope``: its ``own``, else a choice per layer, or what the section says."""
+        if own is None and scope.path in self._precisions.exceptions:
+            self._excepted.add(scope.path)
+            return self._precisions.exceptions[scope.path][0]
+        place = scope.at("layer")
+        if own is None and self._precisions.parts is not None:
+            return self._split(self._precisions.parts, place)
+        field = self.field(_within(own or self._precisions.option, place), place, "precision", "layer")
         return field if isinstance(field, Chosen) else str(field)
+
+    def _split(self, parts: Parts, place: Scope) -> Split:
+        for name, option in parts.settings:
+            self.field(option, Scope(), f"precision.{name}")
+        bits = [
+            self.field(_within(option, place), place, f"precision.{role}.bits", "layer")
+            for role, option in (("weights", parts.weights), ("inputs", parts.inputs))
+        ]
+        return Split(*(b if isinstance(b, Chosen) else int(b) for b in bits))
+
+    def finish(self) -> None:
+        """Say what the file names and the network does not have."""
+        for path, (_, mark) in self._precisions.exceptions.items():
+            if path not in self._excepted:
+                weighted = [r.path for r in self.records if r.kind in WEIGHTED]
+                hint = self.problems.suggest(path, weighted, "layers")
+                self.problems.add(mark, f"no layer {shown(path)} has a precision", "unknown-layer", hint)
 
     def switch(self, scope: Scope, values: Sequence[Value], mark: Mark, needs: Sequence[Need] = ()) -> Value | Chosen:
         """The choice named as the place itself: how many, whether, or which of several."""
@@ -163,6 +185,11 @@ class Builder:
             for name, values in self._closure(self._choices[condition.name].when).items():
                 found[name] = found.get(name, values) & values
         return found
+
+
+def _within(option: Option, place: Scope) -> Option:
+    """The option at the level it names; at the layer's own where there is none: a classifier is in no stage."""
+    return option if option.per is None or place.level(option.per) is not None else replace(option, per=None)
 
 
 def merged(when: When) -> When:

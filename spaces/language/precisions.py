@@ -1,10 +1,82 @@
-"""Precisions as they are written: by name, or in the long form."""
+"""The ``precision`` section: what each weighted layer reads its precision from.
+
+A precision by name (``w8a8``) or in the long form, or a choice of such; or, with ``split: true``, the parts of a
+precision as choices of their own; in either case ``except: {layer: precision}`` for layers that have another::
+
+    precision: {choice: [float, w8a8], per: block, except: {classifier: float}}
+    precision: {split: true, weights: {bits: {range: [2, 8]}}, inputs: {bits: {range: [2, 8]}}}
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, field
+
 from spaces import precision
 from spaces.choice import Value
-from spaces.yaml import Mapping, Node, Problems, Scalar, plain
+from spaces.language.fields import Option, among, option, take, whole
+from spaces.yaml import Mapping, Mark, Node, Problems, Scalar, Section, plain
+
+SYMMETRIES, GRANULARITIES = ("symmetric", "asymmetric"), ("tensor", "channel")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Bits of weights and of inputs, per layer, and ``settings`` of the whole network by name."""
+
+    weights: Option
+    inputs: Option
+    settings: tuple[tuple[str, Option], ...]
+
+
+@dataclass(frozen=True)
+class Precisions:
+    """``option`` for layers in general, or ``parts`` of it; ``exceptions``: path of a layer -> its precision, mark."""
+
+    option: Option
+    parts: Parts | None = None
+    exceptions: Dictionary[str, tuple[str, Mark]] = field(default_factory=dict)
+
+
+def read_precisions(root: Section, problems: Problems) -> Precisions:
+    """The ``precision`` section of a file."""
+    node = root.child("precision")
+    problems.asked(f"{root.where}.precision", "option")
+    single = Option(("float",), None, root.mark("precision"))
+    if not isinstance(node, Mapping):
+        return Precisions(take(root, "precision", read_precision, "float", problems))
+    own = [entry for entry in node.entries if entry[0].text != "except"]
+    exceptions = _exceptions(next((v for k, v in node.entries if k.text == "except"), None), problems)
+    rest = Mapping(tuple(own), node.mark)
+    if any(key.text == "split" for key, _ in own):
+        return Precisions(single, _parts(Section(rest, f"{root.where}.precision", problems), problems), exceptions)
+    found = option(rest, f"{root.where}.precision", "precision", read_precision, problems) if own else None
+    return Precisions(found or single, None, exceptions)
+
+
+def _exceptions(node: Node | None, problems: Problems) -> dict[str, tuple[str, Mark]]:
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        problems.add(node.mark, "except must be a mapping from layers to their precisions", "wrong-type")
+        return {}
+    read = ((key, read_precision(value, problems)) for key, value in node.entries)
+    return {key.text: (str(name), key.mark) for key, name in read if name is not None}
+
+
+def _parts(section: Section, problems: Problems) -> Parts:
+    section.boolean("split", True)
+    bits, settings = {}, []
+    for role in ("weights", "inputs"):
+        inner = section.section(role)
+        section.require(role)
+        bits[role] = take(inner, "bits", whole(1, 8, "bits"), 8, problems)
+        for name, known in (("granularity", GRANULARITIES), ("symmetry", SYMMETRIES)):
+            if inner.has(name):
+                settings.append((f"{role}.{name}", take(inner, name, among(known, name), known[0], problems)))
+        inner.finish()
+    section.finish()
+    return Parts(bits["weights"], bits["inputs"], tuple(settings))
 
 
 def read_precision(node: Node, problems: Problems) -> Value | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from spaces.notations.base import Notation, WrongNotation
 from spaces.notations.hat import Hat
+from spaces.notations.spaceevo import SpaceEvo
 
-NOTATIONS: dict[str, Notation] = {"hat": Hat()}
+NOTATIONS: dict[str, Notation] = {"hat": Hat(), "spaceevo": SpaceEvo()}
 
 __all__ = ["NOTATIONS", "Notation", "WrongNotation"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -178,9 +180,9 @@ def test_costs_are_those_of_a_batch_alone_or_together() -> None:
 )  # fmt: skip
 def test_what_is_wrong_has_place_message_and_hint(layers: str, problem: str) -> None:
     """Every message of the family."""
-    with pytest.raises(SpecError) as error:
+    message = f"space.yaml:{problem}\n1 problem; nothing was written"
+    with pytest.raises(SpecError, match=rf"\A{re.escape(message)}\Z"):
         graph(layers)
-    assert str(error.value) == f"space.yaml:{problem}\n1 problem; nothing was written"
 
 
 @pytest.mark.parametrize(
@@ -194,8 +196,5 @@ def test_what_is_wrong_has_place_message_and_hint(layers: str, problem: str) -> 
 )
 def test_shapes_that_do_not_fit_are_found_with_an_example(layers: str, what: str) -> None:
     """Whatever choices make them so."""
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(SpecError, match=rf"{re.escape(what)}.*; for example in \{{.*\}} \[wrong-shape\]"):
         graph(layers)
-    assert what in str(error.value)
-    assert "for example in {" in str(error.value)
-    assert "[wrong-shape]" in str(error.value)
