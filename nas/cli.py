@@ -178,3 +178,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Entry point of the command."""
     app()
+
+
+if __name__ == "__main__":
+    main()
