@@ -35,7 +35,8 @@ def _encoder(section: Section, builder: Builder, vocabulary: int) -> list[str]:
     """The outputs of all blocks."""
     scope = Scope().enter("encoder", "stage")
     section.require("depth")
-    count = section.integer("depth", 1, at_least=1, at_most=DEEPEST)
+    enough = max(REACHES.values())  # where it is wrong, no further problem of it
+    count = section.integer("depth", enough, at_least=1, at_most=DEEPEST)
     depth = Option((count,), None, section.mark("depth"))
     width, sizes = _sizes(section, builder, scope)
     section.finish()
