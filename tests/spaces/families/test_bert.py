@@ -6,6 +6,7 @@ import pytest
 
 import spaces
 from spaces import Architecture, from_text
+from spaces.load import ZOO
 from spaces.randomness import generator
 from spaces.yaml import SpecError
 from tests.spaces.families.by_hand import Cost, attention, counted, linear, mlp, table
@@ -53,6 +54,15 @@ def test_bert_mos() -> None:
         assert counted(space, a) == elastic(a)
     hidden = {v for c in space.choices if c.name.endswith("hidden") for v in c.values}
     assert {int(v) % 12 for v in hidden} == {0}
+
+
+def test_elastic_heads_as_the_file_says() -> None:
+    """The divisors of all hidden sizes; 8 heads do not part 540 features."""
+    text = (ZOO / "bert_mos.yaml").read_text("utf-8")
+    space = from_text(text.replace("heads: 12\n", "heads: {choice: [2, 3, 4, 6, 12], per: block}\n"))
+    assert space.size == (7 * 4 * 5) ** 12
+    with pytest.raises(SpecError, match="540 features cannot be parted into 8 heads"):
+        from_text(text.replace("heads: 12\n", "heads: {choice: [2, 8], per: block}\n"))
 
 
 def test_hidden_size_of_the_whole_network() -> None:
