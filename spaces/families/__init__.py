@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spaces.families import bert, choices, convnet, gpt, graph, superres, transformer, vit
+from spaces.families import (
+    bert,
+    choices,
+    convnet,
+    gpt,
+    graph,
+    layerwise,
+    mobilenet,
+    resnet,
+    superres,
+    transformer,
+    vit,
+)
 from spaces.language import Builder
 from spaces.yaml import Section
 
@@ -17,6 +29,9 @@ FAMILIES: dict[str, Reader] = {
     "convnet": convnet.read,
     "gpt": gpt.read,
     "graph": graph.read,
+    "layerwise": layerwise.read,
+    "mobilenet": mobilenet.read,
+    "resnet": resnet.read,
     "superres": superres.read,
     "transformer": transformer.read,
     "vit": vit.read,

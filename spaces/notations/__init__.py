@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from spaces.notations.base import Notation, WrongNotation
+from spaces.notations.digits import Digits, Ofa
 from spaces.notations.hat import Hat
 from spaces.notations.spaceevo import SpaceEvo
 
-NOTATIONS: dict[str, Notation] = {"hat": Hat(), "spaceevo": SpaceEvo()}
+NOTATIONS: dict[str, Notation] = {
+    "fbnet": Digits(),
+    "hat": Hat(),
+    "nas_bench_macro": Digits(),
+    "ofa": Ofa(),
+    "spaceevo": SpaceEvo(),
+}
 
 __all__ = ["NOTATIONS", "Notation", "WrongNotation"]
