@@ -40,6 +40,14 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """The number that stands beside the value of the choice ``name``; 0 where the choice is absent."""
+
+    name: str
+    table: tuple[tuple[Value, int], ...]
+
+
+@dataclass(frozen=True)
 class Scaled:
     """``base`` times ``by``, rounded half up to a ``multiple``, at least one; ``base`` ``"in"``: the input channels.
 
@@ -68,7 +76,7 @@ class Joined:
 
 
 LayerPrecision = str | Chosen | Split
-Field = int | float | str | Chosen | Position | Scaled | Joined
+Field = int | float | str | Chosen | Position | Lookup | Scaled | Joined
 IN = "in"
 """As a field: the number of channels of the layer's first input."""
 

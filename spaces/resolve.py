@@ -26,6 +26,7 @@ from spaces.layers import (
     Ints,
     Joined,
     LayerPrecision,
+    Lookup,
     Position,
     Record,
     Scaled,
@@ -55,6 +56,11 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             places = [next((i for i, known in enumerate(field.values) if same(known, v)), 0) for v in values]
             at: Numbers = np.where(present, np.array(places)[positions], 0)
             return at
+        case Lookup():
+            present, values, positions = read(field.name)
+            beside = [next((n for known, n in field.table if same(known, v)), 0) for v in values]
+            looked: Numbers = np.where(present, np.array(beside)[positions], 0)
+            return looked
         case Scaled():
             product: Numbers = number(field.base, c_in, read) * number(field.by, c_in, read)
             if field.multiple == 1 and product.dtype.kind == "i":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from spaces.families import (
     bert,
+    cell,
     choices,
     convnet,
     gpt,
@@ -25,6 +26,7 @@ Reader = Callable[[Section, Builder, int], None]
 
 FAMILIES: dict[str, Reader] = {
     "bert": bert.read,
+    "cell": cell.read,
     "choices": choices.read,
     "convnet": convnet.read,
     "gpt": gpt.read,
