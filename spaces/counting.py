@@ -10,7 +10,7 @@ order in which they are written.)
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from math import prod
@@ -108,6 +108,23 @@ class Counts:
             codes[step.i] = code
             total = each * weights[code]
         return codes
+
+    def walk(self) -> Iterator[list[int]]:
+        """Every row of codes in the order of :meth:`index`; the same list each time, changed in place."""
+        widths = [len(choice.values) for choice in self.choices]
+        controls = [tuple(control.items()) for control in self.controls]
+        codes = [-1] * len(widths)
+        changed = 0
+        while changed >= 0:
+            for i in range(changed, len(codes)):  # what comes after a change starts anew
+                codes[i] = 0 if all(codes[j] in allowed for j, allowed in controls[i]) else -1
+            yield codes
+            changed = len(codes) - 1
+            while changed >= 0 and not 0 <= codes[changed] < widths[changed] - 1:
+                changed -= 1
+            if changed >= 0:
+                codes[changed] += 1
+                changed += 1
 
     def draw(self, n: int, rng: np.random.Generator, by_choice: bool = False) -> Codes:
         """(n, choices) codes, uniform over architectures, or with ``by_choice`` every choice over its own values."""

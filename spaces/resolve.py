@@ -88,9 +88,10 @@ def _bits(field: LayerPrecision, n: int, read: Read) -> tuple[Ints, Ints]:
         nothing = np.zeros(n, np.int64)
         return _whole(field.weight, nothing, read), _whole(field.input, nothing, read)
     if isinstance(field, str):
-        present, values, positions = np.ones(n, np.bool_), [field], np.zeros(n, np.int64)
-    else:
-        present, values, positions = read(field.name)  # type: ignore[assignment]
+        fixed = precision.parse(field)
+        bits = [spec.bits if spec else 0 for spec in (fixed.weight, fixed.input)]
+        return np.full(n, bits[0], np.int64), np.full(n, bits[1], np.int64)
+    present, values, positions = read(field.name)
     pairs = [precision.parse(str(v)) if present.any() else precision.FLOAT for v in values]
     weight = np.array([p.weight.bits if p.weight else 0 for p in pairs], np.int64)[positions]
     inputs = np.array([p.input.bits if p.input else 0 for p in pairs], np.int64)[positions]

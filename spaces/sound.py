@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spaces.batch import Batch
 from spaces.layers import Columns, Ints
 from spaces.randomness import generator
 from spaces.space import Space
@@ -16,8 +17,9 @@ def unsound(space: Space) -> list[str]:
     if not space.outline.records:
         return []
     rng = generator(0, "spaces.sound")
-    drawn = [a for by_choice in (False, True) for a in space.sample_many(_DRAWN, rng, by_choice)]
-    batch = space.batch([space.extreme(min, "float"), space.largest, *drawn])
+    drawn = [space.sample_many(_DRAWN, rng, by_choice).codes for by_choice in (False, True)]
+    extremes = space.batch([space.extreme(min, "float"), space.largest]).codes
+    batch = Batch(space, np.concatenate([extremes, *drawn]))
     table, given = space.outline.table(batch), space.outline.input_sizes(batch)
     problems: list[str] = []
     for c in table:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from spaces.encoding import Encoding
 from spaces.notations.base import Notation
 from spaces.outline import Outline
 from spaces.yaml.writer import dump
+
+_CHUNK = 1024  # architectures enumerated at a time
 
 
 class Space:
@@ -130,7 +133,9 @@ class Space:
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, lazily, in the order of the index."""
-        return (self.at(i) for i in range(self.size))
+        rows = (tuple(row) for row in self._counts.walk())
+        while chunk := list(islice(rows, _CHUNK)):
+            yield from Batch(self, np.array(chunk, np.int16).reshape(len(chunk), -1))
 
     @cached_property
     def largest(self) -> Architecture:

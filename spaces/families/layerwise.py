@@ -1,7 +1,7 @@
 """``family: layerwise``: at every position of a fixed macro-architecture, one of several operations.
 
-``operations`` names inverted residual blocks (``{expand, kernel, groups, squeeze}``) and ways to leave the position out
-(``{skip: true}``); ``layers`` lists the positions, each with ``width``, ``stride`` and perhaps fewer ``operations``.
+``operations`` names inverted residual blocks (``{expand, kernel, groups, squeeze}``; without ``expand`` they have no
+expanding convolution, with ``expand: 1`` they do) and ways to leave the position out (``{skip: true}``); ``layers`` lists the positions, each with ``width``, ``stride`` and perhaps fewer ``operations``.
 The choice of a position has its path as name (``layers.3``). A skip passes its input on; where stride or width change
 it is a 1x1 convolution, so that every position keeps all its operations. (FBNet, Wu et al. 2019; NAS-Bench-Macro, Su
 et al. 2021.)
@@ -20,7 +20,7 @@ from spaces.yaml import Mapping, Section
 @dataclass(frozen=True)
 class _Operation:
     skip: bool
-    expand: float
+    expand: float | None
     kernel: int
     groups: int
     squeeze: bool
@@ -38,7 +38,7 @@ def read(model: Section, builder: Builder, classes: int) -> None:
         section.finish()
         scope = Scope().enter("layers").enter(position, "block")
         chosen = {name: operations[name] for name in names}
-        before = _position(builder, scope, chosen, Block(width, 1, 3, stride, activation), before, section)
+        before = _position(builder, scope, chosen, Block(width, None, 3, stride, activation), before, section)
     head(model, builder, before, classes)
 
 
@@ -51,10 +51,10 @@ def _operations(model: Section, builder: Builder) -> dict[str, _Operation]:
     found = {}
     for key, value in entries:
         section = Section(value, f"{model.where}.operations.{key.text}", builder.problems)
-        expand = section.number("expand", 1, above=0, at_most=STEEPEST)
+        expand = section.number("expand", None, above=0, at_most=STEEPEST)
         found[key.text] = _Operation(
             skip=section.boolean("skip", False),
-            expand=int(expand) if expand == int(expand) else expand,
+            expand=expand,
             kernel=section.integer("kernel", 3, at_least=1, at_most=LARGEST),
             groups=section.integer("groups", 1, at_least=1, at_most=WIDEST),
             squeeze=section.boolean("squeeze", False),
@@ -81,7 +81,7 @@ def _position(
             like.width, operation.expand, operation.kernel, like.stride, like.activation, operation.groups,
             operation.squeeze,
         )  # fmt: skip
-        ends.append(block.add(builder, inner, before, keeps))
+        ends.append(block.add(builder, inner, before, before if keeps else None))
     if not isinstance(switch, Chosen):
         return ends[0]
     rows = Position(switch.name, tuple(operations))

@@ -38,23 +38,24 @@ def conv(builder: Builder, scope: Scope, before: Tensor, out: Field, **fields: o
 class Block:
     """An inverted residual block. ``expand`` is the ratio of its hidden channels to its input's.
 
-    ``groups`` parts the two 1x1 convolutions, as FBNet does (its channel shuffle moves values and costs nothing here).
-    ``squeeze``: whether there is a squeeze-and-excite, with a quarter of the hidden channels; it may be chosen.
+    Without ``expand``, and where 1 is the chosen one of several, there is no expanding convolution. ``groups`` parts
+    the two 1x1 convolutions, as FBNet does (its channel shuffle moves values and costs nothing here). ``squeeze``:
+    whether there is a squeeze-and-excite, with a quarter of the hidden channels; it may be chosen.
     """
 
     width: Field
-    expand: Value | Chosen
+    expand: Value | Chosen | None
     kernel: Field
     stride: int
     activation: str
     groups: int = 1
     squeeze: Value | Chosen = False
 
-    def add(self, builder: Builder, scope: Scope, before: Tensor, residual: bool) -> Tensor:
-        """Its records: 1x1 up, depthwise, squeeze-and-excite, 1x1 down, and the sum with its input."""
-        hidden = before.channels if self.expand == 1 else rounded(before.channels, self.expand)
+    def add(self, builder: Builder, scope: Scope, before: Tensor, skip: Tensor | None) -> Tensor:
+        """Its records: 1x1 up, depthwise, squeeze-and-excite, 1x1 down, and the sum with ``skip`` if there is one."""
+        hidden = before.channels if self.expand in (None, 1) else rounded(before.channels, self.expand)
         inner = before
-        if self.expand != 1:
+        if self.expand is not None:
             needed = [v for v in builder.values_of(self.expand) if v != 1]
             place = scope.within(builder.under(scope, self.expand, needed)).enter("expand")
             inner = conv(builder, place, before, hidden, activation=self.activation, groups=self.groups)
@@ -64,13 +65,11 @@ class Block:
         )  # fmt: skip
         inner = self._squeezed(builder, scope, Tensor(inner.path, hidden))
         after = conv(builder, scope.enter("project"), inner, self.width, groups=self.groups)
-        if not residual:
+        if skip is None:
             return after
         # The skip stands second: an absent add is read through its first input, and so are the absent convs.
-        return Tensor(
-            builder.add(Record(scope.named("add"), "add", (after.path, before.path), exists_when=scope.when)),
-            self.width,
-        )
+        record = Record(scope.named("add"), "add", (after.path, skip.path), exists_when=scope.when)
+        return Tensor(builder.add(record), self.width)
 
     def _squeezed(self, builder: Builder, scope: Scope, before: Tensor) -> Tensor:
         if self.squeeze is False:
@@ -100,8 +99,8 @@ def stem(model: Section, builder: Builder, default_stride: int = 2) -> Tensor:
 
 
 def head(model: Section, builder: Builder, before: Tensor, classes: int) -> None:
-    """``head``: 1x1 convolutions ``{width | expand, activation, pooled}``, a global pool before the first that is
-    ``pooled`` or before the classifier, and the classifier.
+    """``head``: 1x1 convolutions ``{width | expand, activation, pooled, bias}``, a global pool before the first that is
+    ``pooled`` or before the classifier, and the classifier. From the pool on there is no batch norm, but a ``bias``.
     """
     node = model.child("head")
     items = node.items if isinstance(node, Sequence) else ()
@@ -116,10 +115,11 @@ def head(model: Section, builder: Builder, before: Tensor, classes: int) -> None
         else:
             width = number(builder, section, "width", 1280, scope)
         activation = section.text("activation", "relu", among=ACTIVATIONS)
+        bias = section.boolean("bias", True)
         if section.boolean("pooled", False) and not pooled:
             before, pooled = Tensor(builder.add(Record("pool", "pool", (before.path,))), before.channels), True
         section.finish()
-        before = conv(builder, scope.enter("conv"), before, width, activation=activation, norm=not pooled)
+        before = conv(builder, scope.enter("conv"), before, width, activation=activation, norm=not pooled, bias=bias)
     if not pooled:
         before = Tensor(builder.add(Record("pool", "pool", (before.path,))), before.channels)
     precision = builder.precision(Scope().enter("classifier"))
