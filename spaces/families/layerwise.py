@@ -1,10 +1,10 @@
 """``family: layerwise``: at every position of a fixed macro-architecture, one of several operations.
 
 ``operations`` names inverted residual blocks (``{expand, kernel, groups, squeeze}``; without ``expand`` they have no
-expanding convolution, with ``expand: 1`` they do) and ways to leave the position out (``{skip: true}``); ``layers`` lists the positions, each with ``width``, ``stride`` and perhaps fewer ``operations``.
-The choice of a position has its path as name (``layers.3``). A skip passes its input on; where stride or width change
-it is a 1x1 convolution, so that every position keeps all its operations. (FBNet, Wu et al. 2019; NAS-Bench-Macro, Su
-et al. 2021.)
+expanding convolution, with ``expand: 1`` they do) and ways to leave the position out (``{skip: true}``); ``layers``
+lists the positions, each with ``width``, ``stride`` and perhaps fewer ``operations``. The choice of a position has its
+path as name (``layers.3``). A skip passes its input on; where stride or width change it is a 1x1 convolution, so that
+every position keeps all its operations. (FBNet, Wu et al. 2019; NAS-Bench-Macro, Su et al. 2021.)
 """
 
 from __future__ import annotations
