@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import spaces
@@ -111,6 +113,6 @@ def test_records() -> None:
     ],
 )
 def test_problems(text: str, problems: list[str]) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(SpecError, match=re.escape(problems[0])) as caught:
         from_text(f"model: {{{text}}}")
     assert [str(p).splitlines()[0].split(":", 1)[1] for p in caught.value.problems] == problems

@@ -170,7 +170,7 @@ def test_the_tail_may_be_absent() -> None:
     ],
 )
 def test_problems(old: str, new: str, problems: list[str]) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(SpecError, match=re.escape(problems[0])) as caught:
         from_text(SMALL.replace(old, new))
     found = [str(p).splitlines()[0].split(":", 1)[1] for p in caught.value.problems]
     assert len(found) == len(problems)

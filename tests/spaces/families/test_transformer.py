@@ -156,7 +156,7 @@ def test_a_layer_beyond_the_depth_is_absent() -> None:
     ],
 )
 def test_problems(old: str, new: str, problems: list[str]) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(SpecError, match=re.escape(problems[0])) as caught:
         from_text(SMALL.replace(old, new).replace("REACH", "2"))
     found = [str(p).splitlines()[0].split(":", 1)[1] for p in caught.value.problems]
     assert found == problems

@@ -139,6 +139,5 @@ def test_layers_of_a_block() -> None:
     ],
 )
 def test_problems(rest: str, problem: str) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(SpecError, match=re.escape(problem)):
         from_text(f"model: {{family: vit, input: [3, 8, 8], classes: 5,\n{rest}}}")
-    assert problem in str(caught.value)
