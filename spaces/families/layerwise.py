@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from spaces.families.mobile import ACTIVATIONS, LARGEST, STEEPEST, WIDEST, Block, Tensor, conv, head, listed, stem
 from spaces.language import Builder, Scope
 from spaces.layers import Chosen, Position, Record
-from spaces.yaml import Mapping, Section
+from spaces.yaml import Mapping, Section, shown
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,26 @@ def _operations(model: Section, builder: Builder) -> dict[str, _Operation]:
         builder.problems.add(node.mark, said, "wrong-type")
     found = {}
     for key, value in entries:
+        if not key.text or "." in key.text:
+            said = f"a name must be a word without dots, not {shown(key.text)}"
+            builder.problems.add(key.mark, said, "wrong-name")
         section = Section(value, f"{model.where}.operations.{key.text}", builder.problems)
-        expand = section.number("expand", None, above=0, at_most=STEEPEST)
-        found[key.text] = _Operation(
-            skip=section.boolean("skip", False),
-            expand=expand,
-            kernel=section.integer("kernel", 3, at_least=1, at_most=LARGEST),
-            groups=section.integer("groups", 1, at_least=1, at_most=WIDEST),
-            squeeze=section.boolean("squeeze", False),
-        )
+        found[key.text] = _operation(section, builder)
         section.finish()
     return found
+
+
+def _operation(section: Section, builder: Builder) -> _Operation:
+    kernel = section.integer("kernel", 3, at_least=1, at_most=LARGEST)
+    if kernel % 2 == 0:
+        builder.problems.add(section.mark("kernel"), f"kernel must be an odd number, got {kernel}", "out-of-range")
+    return _Operation(
+        skip=section.boolean("skip", False),
+        expand=section.number("expand", None, above=0, at_most=STEEPEST),
+        kernel=kernel,
+        groups=section.integer("groups", 1, at_least=1, at_most=WIDEST),
+        squeeze=section.boolean("squeeze", False),
+    )
 
 
 def _position(
