@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spaces import moves
 from spaces.architecture import Architecture, Canonical
 from spaces.batch import Batch
-from spaces.choice import Choice, Value
+from spaces.choice import Choice, Condition, Value, same
 from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
@@ -165,11 +165,13 @@ class Space:
         Raises ``ValueError`` naming a choice that would keep none.
         """
         chosen = self.outline.precision_choices
-        kept = [
-            replace(c, values=tuple(v for v in c.values if v in precisions)) if c.name in chosen else c
-            for c in self.choices
-        ]
-        return Space(self.name, tuple(kept), self.outline, self.notation)
+        kept: dict[str, Choice] = {}
+        for c in self.choices:
+            values = tuple(v for v in c.values if c.name not in chosen or v in precisions)
+            when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
+            if all(w.values for w in when):  # else nothing is left that would make it present
+                kept[c.name] = replace(c, values=values, when=when)
+        return Space(self.name, tuple(kept.values()), self.outline, self.notation)
 
     # -- drawing
 
@@ -244,6 +246,13 @@ class Space:
         """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
         codes = self.batch(batch)
         return cost(self.outline.table(codes), self.outline.input_sizes(codes).prod(axis=0))
+
+
+def _left(condition: Condition, kept: Mapping[str, Choice]) -> tuple[Value, ...]:
+    """The values of a condition that its choice still has."""
+    if condition.name not in kept:
+        return ()
+    return tuple(v for v in condition.values if any(same(v, known) for known in kept[condition.name].values))
 
 
 def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:

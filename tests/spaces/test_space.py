@@ -305,3 +305,20 @@ def test_batches_and_lists_of_architectures_are_the_same(space: Space, seed: int
     assert list(batch.take(np.array([5, 0, 0]))) == [architectures[5], architectures[0], architectures[0]]
     assert (len(batch), batch[-1]) == (6, architectures[5])
     assert ((batch.codes < 0) == np.array([[c.name not in a for c in space.choices] for a in architectures])).all()
+
+
+def test_restricting_takes_away_what_depended_on_a_precision() -> None:
+    """A choice that is only there for a value that is gone goes too, and what it controls."""
+    space = spaces.from_text(
+        "precision: {choice: [float, w8a8]}\n"
+        "model: {family: graph, layers: [{name: a, conv: 8}, {conv: {out: 8, precision: float, "
+        "kernel: {choice: [3, 5], when: {layers.a.precision: w8a8}, else: 1}}}, pool, "
+        "{linear: {out: 10, precision: float}}]}"
+    )
+    assert space.size == 1 + 2
+    floats, integers = space.restrict({"float"}), space.restrict({"w8a8"})
+    assert [c.name for c in floats.choices] == ["layers.a.precision"]
+    assert (floats.size, integers.size) == (1, 2)
+    for part in (floats, integers):
+        assert all(space.architecture(a) == a for a in part.enumerate())
+        assert all(space.outline.layers(a) == part.outline.layers(a) for a in part.enumerate())
