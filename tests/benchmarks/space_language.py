@@ -42,14 +42,14 @@ def long_file(flow: bool) -> str:
             "    - {conv: {out: {choice: [16, 32, 48]}, kernel: {choice: [3, 5, 7]}, stride: 1, groups: 1, bias: true}}"
         ]
         return "model:\n  family: graph\n  layers:\n" + "\n".join(lines * 196) + "\n    - linear: 10\n"
-    text = dump({"model": {"family": "graph", "layers": [layer] * 18}})
+    text = dump({"model": {"family": "graph", "layers": [layer] * 20}})
     return text
 
 
 def mutated(rng: random.Random, text: str) -> str:
     """The file with some characters and lines changed."""
     data = list(text)
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.randint(1, 2)):
         place = rng.randrange(len(data))
         change = rng.randrange(4)
         if change == 0:
