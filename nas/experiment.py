@@ -25,7 +25,18 @@ DATASETS = tuple(sorted(SHAPES))
 NEED_ROOT = ("fashion_mnist",)
 SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
-STRATEGIES = ("optuna:nsga2", "random")
+STRATEGIES = (
+    "random",
+    "low_discrepancy",
+    "local_search",
+    "regularized_evolution",
+    "nsga2",
+    "predictor_guided",
+    "mcts",
+    "smbo",
+    "successive_narrowing",
+    *(f"optuna:{sampler}" for sampler in ("nsga2", "nsga3", "tpe", "gp", "cmaes", "qmc")),
+)
 LIMITS = ("latency_ms", "latency_share", "size_bytes")
 
 

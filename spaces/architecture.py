@@ -20,10 +20,11 @@ class Architecture(Mapping[str, Value]):
     Two architectures are equal if their keys are. Made by a space (``space.architecture``), which validates it.
     """
 
-    __slots__ = ("_json", "_key", "_values")
+    __slots__ = ("_json", "_key", "_source", "_values")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
-        self._values: dict[str, Value] | tuple[Canonical, Codes, int] = dict(values)
+        self._values: dict[str, Value] | None = dict(values)
+        self._source: tuple[Canonical, Codes, int] | None = None
         self._json: str | None = None
         self._key: str | None = None
 
@@ -31,13 +32,22 @@ class Architecture(Mapping[str, Value]):
     def of_codes(cls, canonical: Canonical, codes: Codes, row: int) -> Architecture:
         """Row ``row`` of a matrix that never changes; its values are looked up when they are asked for."""
         made = cls.__new__(cls)
-        made._values = (canonical, codes, row)
-        made._json = made._key = None
+        made._source = (canonical, codes, row)
+        made._values = made._json = made._key = None
         return made
 
+    def codes_of(self, canonical: Canonical) -> Codes | None:
+        """Row of codes (choices,), if this comes from the space with these canonical pieces."""
+        if self._source is None or self._source[0] is not canonical:
+            return None
+        _, codes, row = self._source
+        found: Codes = codes[row]
+        return found
+
     def _dict(self) -> dict[str, Value]:
-        if isinstance(self._values, tuple):
-            canonical, codes, row = self._values
+        if self._values is None:
+            assert self._source is not None
+            canonical, codes, row = self._source
             self._values = canonical.values(codes[row].tolist())
         return self._values
 
@@ -69,8 +79,8 @@ class Architecture(Mapping[str, Value]):
     def to_json(self) -> str:
         """Canonical JSON: sorted names, no spaces."""
         if self._json is None:
-            if isinstance(self._values, tuple):
-                canonical, codes, row = self._values
+            if self._source is not None:
+                canonical, codes, row = self._source
                 self._json = canonical.json(codes[row].tolist())
             else:
                 self._json = json.dumps(self._values, sort_keys=True, separators=(",", ":"), allow_nan=False)

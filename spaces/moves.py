@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from spaces.architecture import Architecture
+from spaces.architecture import Architecture, Codes
 from spaces.batch import Batch
 from spaces.choice import Choice, Value
 
@@ -85,6 +85,41 @@ def crossover(space: Space, a: Architecture, b: Architecture, rng: np.random.Gen
 def _inherited(choice: Choice, of_parents: list[Value], rng: np.random.Generator) -> Value:
     values = of_parents or choice.values
     return values[int(rng.integers(len(values)))]
+
+
+def recombine(space: Space, a: Codes, b: Codes, rng: np.random.Generator, rate: float) -> Codes:
+    """Children (n, choices) of rows of parents: :func:`crossover`, many at once, and then mutation.
+
+    Every present choice takes a drawn value with probability ``rate``, and where neither parent has one.
+    """
+    of_a = rng.random(a.shape) < 0.5
+    wanted = np.where((of_a & (a >= 0)) | (b < 0), a, b)
+    wanted[rng.random(a.shape) < rate] = -1
+    return settle(space, wanted, rng)
+
+
+def mutants(space: Space, row: Codes, n: int, rng: np.random.Generator) -> Codes:
+    """``n`` rows that each differ from ``row`` in one decision, as :func:`mutate` does one; what appears is drawn."""
+    sizes = np.array([len(choice.values) for choice in space.choices])
+    open_ = np.flatnonzero((row >= 0) & (sizes > 1))
+    wanted = np.repeat(row[None], n, axis=0)
+    if len(open_):
+        at = open_[rng.integers(len(open_), size=n)]
+        wanted[np.arange(n), at] = (row[at] + 1 + rng.integers(sizes[at] - 1)) % sizes[at]
+    return settle(space, wanted, rng)
+
+
+def settle(space: Space, wanted: Codes, rng: np.random.Generator) -> Codes:
+    """Rows of codes of the space: the wanted value of each choice that is present, a drawn one where it is -1."""
+    columns = np.empty((len(space.choices), len(wanted)), np.int16)
+    for i, (choice, control) in enumerate(zip(space.choices, space.controls, strict=True)):
+        column = wanted[:, i]
+        if (column < 0).any():
+            column = np.where(column < 0, rng.integers(len(choice.values), size=len(wanted), dtype=np.int16), column)
+        for parent, allowed in control:
+            column = np.where(allowed[columns[parent]], column, np.int16(-1))
+        columns[i] = column
+    return columns.T
 
 
 def spread(space: Space, n: int, rng: np.random.Generator, method: Method = "latin", by_choice: bool = False) -> Batch:

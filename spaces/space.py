@@ -51,6 +51,17 @@ class Space:
         self.canonical = Canonical(choices)
         self._counts = Counts(choices)
 
+    @cached_property
+    def controls(self) -> list[list[tuple[int, NDArray[np.bool_]]]]:
+        """Of each choice: (position of a choice it depends on, which codes of that allow it; the last is for -1)."""
+        found = []
+        for control in self._counts.controls:
+            tables = {j: np.zeros(len(self.choices[j].values) + 1, np.bool_) for j in control}
+            for j, codes in control.items():
+                tables[j][sorted(codes)] = True
+            found.append(list(tables.items()))
+        return found
+
     @property
     def size(self) -> int:
         """Exact number of distinct architectures; absent choices are counted once."""
@@ -80,7 +91,11 @@ class Space:
             return architectures  # a code means the same here; in a restricted space it does not
         codes = np.full((len(architectures), len(self.choices)), -1, np.int16)
         for row, values in enumerate(architectures):
-            self._encode_row(codes[row], values)
+            known = values.codes_of(self.canonical)
+            if known is None:
+                self._encode_row(codes[row], values)
+            else:
+                codes[row] = known
         return Batch(self, codes)
 
     def _encode_row(self, row: NDArray[np.int16], values: Mapping[str, Value]) -> None:
@@ -131,9 +146,13 @@ class Space:
         """Position in ``range(size)``; inverse of :meth:`at`."""
         return self._counts.index(self.batch([architecture]).codes[0].tolist())
 
+    def rows(self) -> Iterator[tuple[int, ...]]:
+        """Codes of every architecture, lazily, in the order of the index."""
+        return (tuple(row) for row in self._counts.walk())
+
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, lazily, in the order of the index."""
-        rows = (tuple(row) for row in self._counts.walk())
+        rows = self.rows()
         while chunk := list(islice(rows, _CHUNK)):
             yield from Batch(self, np.array(chunk, np.int16).reshape(len(chunk), -1))
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from nas.ledger import Ledger
 from nas.pareto import front
-from nas.strategies import Result, Strategy, strategy
+from nas.strategies import Result, Signals, Strategy, strategy
 from nas.terminal import Progress
 from predictors.accuracy import AccuracyPredictor
 from predictors.latency import LatencyModel
-from spaces import Architecture, Space
+from spaces import Architecture, Batch, Space
 
 BATCH = 50
 
@@ -28,6 +28,11 @@ class Predictions:
 
     accuracy: AccuracyPredictor
     latency: LatencyModel
+
+    def ahead(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Costs (n,) each that a budget may limit: counted ones, and the predicted latency."""
+        own = self.latency.space.batch(batch)
+        return {**self.latency.space.cost(own), "latency_ms": self.latency.predict(own)[0]}
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """Values by objective. ``quality`` is the predictor's signal: minus the logarithm of the loss in nats."""
@@ -58,11 +63,13 @@ def search(plan: Plan, full: Space, evaluate: Predictions, ledger: Ledger, progr
     Architectures are recorded by their index in the ``full`` space. Raises :class:`ReplayError` if the replay differs
     from the record.
     """
-    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed)
+    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed, Signals(evaluate.ahead))
     results = _replayed(plan, full, made, ledger)
     while len(results) < plan.trials:
         count = min(BATCH, plan.trials - len(results))
         asked = made.ask(count)
+        if not asked:
+            break  # the space has no others
         values = evaluate(asked)
         new = [Result(len(results) + i, a, v) for i, (a, v) in enumerate(zip(asked, values, strict=True))]
         ledger.append("tell", search=plan.label, results=[_to_json(r, full) for r in new])

@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from nas.strategies.base import Result, Strategy
-from nas.strategies.optuna import OptunaStrategy
+from nas.strategies.base import Result, Searcher, Signals, Strategy
+from nas.strategies.local_search import LocalSearch
+from nas.strategies.low_discrepancy import LowDiscrepancy
+from nas.strategies.mcts import Mcts
+from nas.strategies.nsga2 import Nsga2
+from nas.strategies.optuna import SAMPLERS, OptunaStrategy
+from nas.strategies.predictor_guided import PredictorGuided
 from nas.strategies.random import Random
+from nas.strategies.regularized_evolution import RegularizedEvolution
+from nas.strategies.smbo import Smbo
+from nas.strategies.successive_narrowing import SuccessiveNarrowing
 from spaces import Space
 
-Make = Callable[[Space, Sequence[str], Mapping[str, float], int], Strategy]
+Make = Callable[[Space, Sequence[str], Mapping[str, float], int, Signals | None], Strategy]
 
 STRATEGIES: dict[str, Make] = {
     "random": Random,
-    "optuna:nsga2": partial(OptunaStrategy, "nsga2"),
+    "low_discrepancy": LowDiscrepancy,
+    "local_search": LocalSearch,
+    "regularized_evolution": RegularizedEvolution,
+    "nsga2": Nsga2,
+    "predictor_guided": PredictorGuided,
+    "mcts": Mcts,
+    "smbo": Smbo,
+    "successive_narrowing": SuccessiveNarrowing,
+    **{f"optuna:{sampler}": partial(OptunaStrategy, sampler) for sampler in SAMPLERS},
 }
 
 
-def strategy(name: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int) -> Strategy:
+def strategy(
+    name: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int,
+    signals: Signals | None = None,
+) -> Strategy:  # fmt: skip
     """A fresh strategy. ``budget``: upper limits by objective. Raises ``KeyError`` for an unknown name."""
-    return STRATEGIES[name](space, objectives, budget, seed)
+    return STRATEGIES[name](space, objectives, budget, seed, signals)
 
 
-__all__ = ["STRATEGIES", "Result", "Strategy", "strategy"]
+__all__ = ["STRATEGIES", "Result", "Searcher", "Signals", "Strategy", "strategy"]

@@ -83,10 +83,10 @@ def _object(recorders: Collection[Recorder], path: str, free: Collection[str]) -
                 known = found.get(key, ("any", ()))
                 found[key] = (kind if known[0] == "any" else known[0], tuple(sorted({*known[1], *names})))
     if not found:  # nobody asked for keys here: they are names of the user's own, each for the same kind of thing
-        names = {
+        owns = {
             p.removeprefix(f"{path}.").split(".")[0] for r in recorders for p in r.paths if p.startswith(f"{path}.")
         }
-        inner = [_object(recorders, f"{path}.{name}", free) for name in sorted(names)]
+        inner = [_object(recorders, f"{path}.{name}", free) for name in sorted(owns)]
         merged = {key: what for one in inner for key, what in one["properties"].items()}
         return {"type": "object", "additionalProperties": {**inner[0], "properties": merged}}
     properties = {key: _typed(recorders, f"{path}.{key}", *said, free) for key, said in found.items()}

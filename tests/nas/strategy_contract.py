@@ -18,10 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from nas.strategies import Result, Strategy, strategy
-from spaces import Architecture, Space
+from nas.strategies import Result, Signals, Strategy, strategy
+from spaces import Architecture, Batch, Space
 from tests.examples import space_of
 
 HOME = Path(__file__).parents[2]
@@ -47,9 +49,11 @@ def example() -> Space:
     return space_of(SPACE)
 
 
-def made(name: str, space: Space, seed: int, budget: Mapping[str, float] | None = None) -> Strategy:
+def made(
+    name: str, space: Space, seed: int, budget: Mapping[str, float] | None = None, signals: Signals | None = None
+) -> Strategy:
     """A fresh strategy by its name."""
-    return strategy(name, space, OBJECTIVES, {"latency_ms": 3.0} if budget is None else budget, seed)
+    return strategy(name, space, OBJECTIVES, {"latency_ms": 3.0} if budget is None else budget, seed, signals)
 
 
 def score(architecture: Architecture) -> dict[str, float]:
@@ -78,7 +82,7 @@ def live(searcher: Strategy, turns: int, count: int = 40) -> list[str]:
     keys: list[str] = []
     for _ in range(turns):
         proposals = searcher.ask(count)
-        searcher.tell(told(range(len(keys), len(keys) + count), proposals))
+        searcher.tell(told(range(len(keys), len(keys) + len(proposals)), proposals))
         keys += [a.key for a in proposals]
     return keys
 
@@ -88,9 +92,12 @@ class StrategyContract:
 
     name: ClassVar[str]
 
-    def make(self, space: Space | None = None, seed: int = 0, budget: Mapping[str, float] | None = None) -> Strategy:
+    def make(
+        self, space: Space | None = None, seed: int = 0, budget: Mapping[str, float] | None = None,
+        signals: Signals | None = None,
+    ) -> Strategy:  # fmt: skip
         """A fresh strategy of this kind."""
-        return made(self.name, example() if space is None else space, seed, budget)
+        return made(self.name, example() if space is None else space, seed, budget, signals)
 
     # --- Proposals
 
@@ -107,15 +114,37 @@ class StrategyContract:
         live(searcher, 5)
         assert all(example().architecture(dict(a)) == a for a in searcher.ask(60))
 
-    def test_proposals_vary(self) -> None:
-        """A search that proposes one network over and over searches nothing."""
-        assert len(set(live(self.make(), 4))) > 80
+    def test_no_architecture_is_proposed_twice(self) -> None:
+        """Not even while nothing is told, and not after learning."""
+        keys = live(self.make(), 4)
+        assert len(set(keys)) == len(keys) == 160
+
+    def test_a_small_space_is_searched_to_its_end(self) -> None:
+        """Every architecture once, in however many turns, and then nothing."""
+        small = space_of("model: {family: convnet, stages: [{width: {choice: [4, 8, 12]}, kernel: {choice: [1, 3]}}]}")
+        searcher = self.make(small)
+        keys = live(searcher, 4, 2)
+        assert sorted(keys) == sorted(a.key for a in small.enumerate())
+        assert searcher.ask(5) == []
 
     def test_a_space_of_one_network_is_searched_in_no_time(self) -> None:
-        """Nothing to choose, in as many trials as asked for."""
+        """Nothing to choose."""
         only = space_of("model: {family: convnet, stages: [{width: 4}]}")
-        searcher = self.make(only)
-        assert live(searcher, 2, 60) == [only.at(0).key] * 120
+        assert live(self.make(only), 2, 60) == [only.at(0).key]
+
+    def test_what_is_known_ahead_to_break_the_budget_is_not_proposed(self) -> None:
+        """Counted costs cost nothing: they are looked at before."""
+        space = example()
+
+        def ahead(batch: Batch) -> Mapping[str, NDArray[np.float64]]:
+            return {"size_bytes": space.cost(batch)["size_bytes"].astype(np.float64)}
+
+        sizes = space.cost(space.sample_many(500, np.random.default_rng(0)))["size_bytes"]
+        limit = float(np.quantile(sizes, 0.3))
+        searcher = self.make(budget={"size_bytes": limit}, signals=Signals(ahead))
+        live(searcher, 3)
+        proposals = searcher.ask(40)
+        assert np.mean(space.cost(proposals)["size_bytes"] <= limit) > 0.9
 
     def test_a_restricted_space_is_never_left(self) -> None:
         """Choices with one value left have that value."""

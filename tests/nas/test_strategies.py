@@ -6,7 +6,10 @@ import pytest
 
 from nas.pareto import front
 from nas.strategies import STRATEGIES, Result
-from tests.nas.strategy_contract import StrategyContract, example, made, score
+from tests.examples import space_of
+from tests.nas.strategy_contract import StrategyContract, example, live, made, score
+
+SLOW = ("optuna:gp", "optuna:tpe")
 
 
 class TestRandom(StrategyContract):
@@ -15,15 +18,99 @@ class TestRandom(StrategyContract):
     name = "random"
 
 
+class TestLowDiscrepancy(StrategyContract):
+    """``low_discrepancy``."""
+
+    name = "low_discrepancy"
+
+
+class TestLocalSearch(StrategyContract):
+    """``local_search``."""
+
+    name = "local_search"
+
+
+class TestRegularizedEvolution(StrategyContract):
+    """``regularized_evolution``."""
+
+    name = "regularized_evolution"
+
+
 class TestNsga2(StrategyContract):
+    """``nsga2``."""
+
+    name = "nsga2"
+
+
+class TestPredictorGuided(StrategyContract):
+    """``predictor_guided``."""
+
+    name = "predictor_guided"
+
+
+class TestMcts(StrategyContract):
+    """``mcts``."""
+
+    name = "mcts"
+
+
+class TestSmbo(StrategyContract):
+    """``smbo``."""
+
+    name = "smbo"
+
+
+class TestSuccessiveNarrowing(StrategyContract):
+    """``successive_narrowing``."""
+
+    name = "successive_narrowing"
+
+
+class TestOptunaNsga2(StrategyContract):
     """``optuna:nsga2``."""
 
     name = "optuna:nsga2"
 
 
+class TestOptunaNsga3(StrategyContract):
+    """``optuna:nsga3``."""
+
+    name = "optuna:nsga3"
+
+
+class TestOptunaCmaes(StrategyContract):
+    """``optuna:cmaes``."""
+
+    name = "optuna:cmaes"
+
+    def test_a_space_of_one_network_is_searched_in_no_time(self) -> None:
+        """It has no ordered choice: refused, as the search would silently be random."""
+        only = space_of("model: {family: convnet, stages: [{width: 4}]}")
+        with pytest.raises(
+            ValueError, match=r"^optuna:cmaes needs a choice of ordered numbers; .* \[no-ordered-choice\]$"
+        ):
+            self.make(only)
+
+
+class TestOptunaQmc(StrategyContract):
+    """``optuna:qmc``."""
+
+    name = "optuna:qmc"
+
+
 def test_every_strategy_is_checked() -> None:
     """A new name in the registry needs two lines here."""
-    assert {c.name for c in StrategyContract.__subclasses__()} == set(STRATEGIES)
+    assert {c.name for c in StrategyContract.__subclasses__()} == set(STRATEGIES) - set(SLOW)
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_the_slow_ones_propose_too(name: str) -> None:
+    """They take up to a second per proposal: the whole contract would take ten minutes."""
+    searcher = made(name, example(), 0)
+    keys = live(searcher, 4, 4)
+    assert len(set(keys)) == 16
+    assert keys == live(made(name, example(), 0), 4, 4)
+    assert all(example().architecture(dict(a)) == a for a in searcher.ask(4))
 
 
 def test_an_unknown_name_is_refused() -> None:

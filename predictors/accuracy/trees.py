@@ -1,0 +1,40 @@
+"""Regression trees, each on a bootstrap sample: quick to fit, and they disagree where little is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TREES = 40
+
+
+@dataclass(frozen=True)
+class TreeEnsemble:
+    """See :meth:`fit`."""
+
+    members: tuple[Any, ...]
+
+    @classmethod
+    def fit(cls, features: NDArray[np.float32], targets: NDArray[np.float64], rng: np.random.Generator) -> TreeEnsemble:
+        """Fit to features (n, d) and targets (n,)."""
+        from sklearn.tree import DecisionTreeRegressor
+
+        members = []
+        for _ in range(TREES):
+            rows = rng.integers(len(targets), size=len(targets))
+            tree = DecisionTreeRegressor(max_features=0.7, min_samples_leaf=1, random_state=int(rng.integers(2**31)))
+            members.append(tree.fit(features[rows], targets[rows]))
+        return cls(tuple(members))
+
+    def votes(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What each member predicts (members, n)."""
+        data = np.ascontiguousarray(features, np.float32)
+        return np.array([member.tree_.predict(data)[:, 0] for member in self.members])
+
+    def predict(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(mean (n,), standard deviation over the members (n,))."""
+        votes = self.votes(features)
+        return votes.mean(axis=0), votes.std(axis=0)
