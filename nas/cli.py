@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from nas import space_commands
+from nas import bench_commands, space_commands
 from nas.terms import INTERRUPTED, NO_NETWORK, WRONG_INPUT, Json, checked, fail, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(space_commands.app, name="space")
+app.add_typer(bench_commands.app, name="bench")
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]

@@ -32,7 +32,7 @@ def result_table(result: Mapping[str, Any]) -> str:
     ]
     asked = "-" if budget is None else f"{budget:.4f}"
     body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
-    lines = [_table(title, heads, body), *_sentences(result)]
+    lines = [table(title, heads, body), *_sentences(result)]
     if not result["verified"]:
         lines.append(words.UNVERIFIED)
     return "\n".join(lines)
@@ -67,7 +67,7 @@ def runs_table(found: Sequence[Row], runs: Path) -> str:
         return f"no runs in {runs}"
     heads = ["run", "state", "seed", "budget", "chosen", "accuracy %", "at most ms"]
     body = [_run(r) for r in found]
-    return _table(None, heads, body)
+    return table(None, heads, body)
 
 
 def space_table(said: Row, tree: Sequence[str]) -> str:
@@ -80,7 +80,7 @@ def space_table(said: Row, tree: Sequence[str]) -> str:
     if rows:
         lines += [
             "",
-            _table("counted costs of drawn architectures", ["", "smallest", "median", "largest", "limit"], rows),
+            table("counted costs of drawn architectures", ["", "smallest", "median", "largest", "limit"], rows),
         ]
     return "\n".join(lines)
 
@@ -109,10 +109,11 @@ def evaluation_table(found: Row) -> str:
         ["latency, predicted", f"{latency['predicted']:.4f} +- {latency['std']:.4f} ms"],
         *([name, f"{value:,}"] for name, value in found["counted"].items()),
     ]
-    return _table(f"architecture {found['key']}", ["", ""], body + facts)
+    return table(f"architecture {found['key']}", ["", ""], body + facts)
 
 
-def _table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for the terminal; columns of numbers stand right."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,0 +1,1 @@
+"""Comparing strategies where the truth is known: tables, side-by-side runs, statistics."""
