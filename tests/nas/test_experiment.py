@@ -137,9 +137,8 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "  hint: did you mean 'onnxruntime'?",
         ),
         (
-            "search: {strategy: nsga2}",
-            "1:20: unknown name 'nsga2' for 'space.search.strategy' [unknown-name]\n"
-            "  hint: known names: optuna:nsga2, random",
+            "search: {strategy: nsga3}",
+            "1:20: unknown name 'nsga3' for 'space.search.strategy' [unknown-name]\n  hint: did you mean 'nsga2'?",
         ),
         ("search: {trials: 0}", "1:18: 'space.search.trials' must be at least 1, not 0 [out-of-range]"),
         ("search: {evaluations: 19}", "1:23: 'space.search.evaluations' must be at least 20, not 19 [out-of-range]"),

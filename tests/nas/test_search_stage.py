@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from nas.ledger import Ledger
 from nas.stages.search import BATCH, Plan, Predictions, ReplayError, distinct, pareto, search, within
 from nas.strategies import Result
 from nas.terminal import Progress
-from spaces import Architecture
+from spaces import Architecture, Batch
 from tests.nas.strategy_contract import OBJECTIVES, example, score
 
 
@@ -23,6 +24,10 @@ class Answers:
     def __init__(self, stop_after: int | None = None) -> None:
         self.asked: list[int] = []
         self.stop_after = stop_after
+
+    def ahead(self, batch: Batch) -> dict[str, np.ndarray[Any, Any]]:
+        """Nothing is known ahead."""
+        return {}
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         if len(self.asked) == self.stop_after:
