@@ -1,49 +1,75 @@
-"""Fronts against the definition, written out."""
+"""Fronts against trying everything."""
 
 from __future__ import annotations
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from nas.pareto import front
+from nas.pareto import crowding, front, hypervolume, knee, ranks
 
-Rows = list[list[int]]
-
-
-@st.composite
-def rows(draw: st.DrawFn) -> Rows:
-    """Up to 25 rows of 1 to 4 small whole numbers: many ties, many equal rows."""
-    m = draw(st.integers(1, 4))
-    return draw(st.lists(st.lists(st.integers(0, 4), min_size=m, max_size=m), min_size=1, max_size=25))
+VALUES = hnp.arrays(np.float64, st.tuples(st.integers(1, 25), st.integers(1, 4)), elements=st.integers(0, 6).map(float))
 
 
-def dominates(a: list[int], b: list[int]) -> bool:
-    """No worse anywhere, better somewhere."""
-    return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
+def dominates(a: np.ndarray, b: np.ndarray) -> bool:
+    """No worse in anything, better in something."""
+    return bool((a <= b).all() and (a < b).any())
 
 
-@given(rows())
-def test_the_front_is_what_no_row_dominates_and_the_first_of_equals(values: Rows) -> None:
-    """Compared with every other row."""
-    expected = [
-        i
-        for i, row in enumerate(values)
-        if not any(dominates(other, row) for other in values) and row not in values[:i]
-    ]
-    assert front(np.array(values, float)).tolist() == expected
+@given(VALUES)
+def test_ranks_are_the_layers_of_domination(values: np.ndarray) -> None:
+    """Peeled off one by one; repeated rows are in the same layer."""
+    left = set(range(len(values)))
+    expected = np.zeros(len(values), int)
+    layer = 0
+    while left:
+        best = {i for i in left if not any(dominates(values[j], values[i]) for j in left)}
+        expected[list(best)] = layer
+        left -= best
+        layer += 1
+    assert ranks(values).tolist() == expected.tolist()
 
 
-@given(rows(), st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter(values: Rows, shuffle: object) -> None:
-    """The same values are kept, in whatever order they come."""
-    other = list(values)
-    shuffle.shuffle(other)  # type: ignore[attr-defined]
-    kept = [values[i] for i in front(np.array(values, float))]
-    assert sorted(kept) == sorted(other[i] for i in front(np.array(other, float)))
+@given(VALUES)
+def test_the_front_is_the_first_layer_each_point_once(values: np.ndarray) -> None:
+    """Of equal rows the first."""
+    found = front(values)
+    first = {tuple(row) for row in values[ranks(values) == 0]}
+    assert {tuple(row) for row in values[found]} == first
+    assert len(found) == len(first)
 
 
-def test_a_single_row_and_infinities() -> None:
-    """One row is a front; minus infinity beats everything in its column."""
-    assert front(np.array([[1.0, 2.0]])).tolist() == [0]
-    assert front(np.array([[np.inf, 0.0], [-np.inf, 1.0], [0.0, 2.0]])).tolist() == [0, 1]
+@given(VALUES)
+def test_crowding_prefers_ends_and_never_repetitions(values: np.ndarray) -> None:
+    """Infinite for some row at an end of each objective, zero for the second of equal rows."""
+    distance = crowding(values)
+    assert (distance >= 0).all()
+    seen: set[tuple[float, ...]] = set()
+    for row, d in zip(values, distance, strict=True):
+        assert tuple(row) not in seen or d == 0
+        seen.add(tuple(row))
+
+
+def test_crowding_by_hand() -> None:
+    """Three in a row: the middle one has both sides of both objectives."""
+    assert crowding(np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]])).tolist() == [np.inf, 2.0, np.inf]
+
+
+@given(VALUES)
+def test_hypervolume_never_falls_with_more_points(values: np.ndarray) -> None:
+    """And dominated points add nothing."""
+    reference = np.full(values.shape[1], 7.0)
+    whole = hypervolume(values, reference)
+    assert hypervolume(values[:-1], reference) <= whole + 1e-9
+    assert hypervolume(values[front(values)], reference) == np.float64(whole)
+
+
+def test_hypervolume_by_hand() -> None:
+    """Two rectangles that overlap."""
+    assert hypervolume(np.array([[1.0, 2.0], [2.0, 1.0], [9.0, 9.0]]), np.array([3.0, 3.0])) == 3.0
+    assert hypervolume(np.array([[9.0, 9.0]]), np.array([3.0, 3.0])) == 0.0
+
+
+def test_the_knee_is_where_both_are_small() -> None:
+    assert knee(np.array([[0.0, 10.0], [1.0, 1.0], [10.0, 0.0], [5.0, 5.0]])) == 1
