@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nas.ledger import Ledger
 from nas.pareto import front
-from nas.strategies import Result, Signals, Strategy, strategy
+from nas.strategies import Result, Strategy, strategy
 from nas.terminal import Progress
 from predictors.accuracy import AccuracyPredictor
 from predictors.latency import LatencyModel
@@ -29,10 +29,15 @@ class Predictions:
     accuracy: AccuracyPredictor
     latency: LatencyModel
 
-    def ahead(self, batch: Batch) -> dict[str, np.ndarray]:
-        """Costs (n,) each that a budget may limit: counted ones, and the predicted latency."""
+    def ahead(self, batch: Batch, names: Collection[str]) -> dict[str, np.ndarray]:
+        """Those of the named costs (n,) that a budget may limit: counted ones, and the predicted latency."""
         own = self.latency.space.batch(batch)
-        return {**self.latency.space.cost(own), "latency_ms": self.latency.predict(own)[0]}
+        found: dict[str, np.ndarray] = {}
+        if "latency_ms" in names:
+            found["latency_ms"] = self.latency.predict(own)[0]
+        if set(names) - {"latency_ms"}:
+            found |= self.latency.space.cost(own)
+        return found
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """Values by objective. ``quality`` is the predictor's signal: minus the logarithm of the loss in nats."""
@@ -63,7 +68,7 @@ def search(plan: Plan, full: Space, evaluate: Predictions, ledger: Ledger, progr
     Architectures are recorded by their index in the ``full`` space. Raises :class:`ReplayError` if the replay differs
     from the record.
     """
-    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed, Signals(evaluate.ahead))
+    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed)
     results = _replayed(plan, full, made, ledger)
     while len(results) < plan.trials:
         count = min(BATCH, plan.trials - len(results))

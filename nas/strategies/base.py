@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -47,9 +47,9 @@ class Strategy(Protocol):
     """
 
     def ask(self, count: int) -> list[Architecture]:
-        """The next ``count`` proposals, none of them proposed before; fewer where the space has no others.
+        """The next ``count`` proposals; their trial numbers go on from the last one's.
 
-        Their trial numbers go on from the last one's.
+        Our own strategies propose nothing twice, and fewer where the space has no others.
         """
         ...
 
@@ -58,15 +58,15 @@ class Strategy(Protocol):
         ...
 
 
-Ahead = Callable[[Batch], Mapping[str, NDArray[np.float64]]]
+Ahead = Callable[[Batch, Collection[str]], Mapping[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
 class Signals:
     """What a strategy may ask for before anything is evaluated.
 
-    ``ahead``: costs of architectures (n,) each by name, counted or predicted; those of the names that a budget limits
-    are kept by every proposal, as long as the strategy finds one that does.
+    ``ahead``: those of the named costs of architectures (n,) that are counted or predicted; limits on them are kept by
+    every proposal, as long as the strategy finds one that does.
     """
 
     ahead: Ahead | None = None
@@ -75,7 +75,7 @@ class Signals:
         """Whether each architecture (n,) keeps the limits that are known ahead."""
         kept = np.ones(len(batch), np.bool_)
         if self.ahead is not None and budget and len(batch):
-            costs = self.ahead(batch)
+            costs = self.ahead(batch, list(budget))
             for name, limit in budget.items():
                 if name in costs:
                     kept &= np.asarray(costs[name]) <= limit

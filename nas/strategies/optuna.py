@@ -3,7 +3,8 @@
 A choice becomes a parameter of its own name: ordered numbers an integer over their positions, everything else a
 category. Absent choices are asked for too, and ignored: these samplers recombine only what every trial has, and would
 draw the kernels and precisions of all but the shallowest networks at random. A budget becomes a constraint, which they
-treat as a preference; what is known ahead to break it is asked for anew, and so is what was proposed before.
+treat as a preference. Unlike our own strategies these repeat themselves once they have converged: to refuse that, every
+repetition would be another trial of the study, and the study slows down with their number.
 """
 
 from __future__ import annotations
@@ -12,12 +13,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from nas.objectives import OBJECTIVES
-from nas.strategies.base import Result, Searcher, Signals
-from spaces import Space, Value
-from spaces.architecture import Codes
+from nas.strategies.base import Result, Signals
+from spaces import Architecture, Space, Value
 from spaces.randomness import seed_for
 
 SINGLE = frozenset({"cmaes"})  # samplers of one objective
@@ -32,13 +30,11 @@ SAMPLERS: dict[str, Any] = {
 }
 
 
-class OptunaStrategy(Searcher):
+class OptunaStrategy:
     """One in-memory study. Deterministic given its arguments and the events, like every strategy.
 
     Raises ``ValueError`` for CMA-ES on a space without ordered choices: it would silently be random search.
     """
-
-    multi = True
 
     def __init__(
         self, sampler: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int,
@@ -46,59 +42,53 @@ class OptunaStrategy(Searcher):
     ) -> None:  # fmt: skip
         import optuna
 
-        super().__init__(space, objectives, budget, seed, signals)
         if sampler == "cmaes" and not any(c.ordered and len(c.values) > 1 for c in space.choices):
             raise ValueError("optuna:cmaes needs a choice of ordered numbers; this space has none [no-ordered-choice]")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.name = f"optuna:{sampler}"  # type: ignore[misc]
-        self._constrained = sampler not in UNCONSTRAINED
-        self._known: dict[bytes, Result] = {}
-        self._kept = self.objectives[:1] if sampler in SINGLE else self.objectives
+        self._space = space
+        self._objectives = list(objectives)[:1] if sampler in SINGLE else list(objectives)
+        self._budget = {} if sampler in UNCONSTRAINED else dict(budget)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             made = SAMPLERS[sampler](optuna.samplers, seed_for(seed, f"search.optuna.{sampler}") % 2**32)
         self._study = optuna.create_study(
-            directions=["maximize" if OBJECTIVES[name].sense == "max" else "minimize" for name in self._kept],
+            directions=["maximize" if OBJECTIVES[name].sense == "max" else "minimize" for name in self._objectives],
             sampler=made,
         )
-        self._open: dict[bytes, list[Any]] = {}  # trials by the codes that they proposed
+        self._trials: list[Any] = []
+        self._told: set[int] = set()
 
-    def candidates(self, rng: np.random.Generator) -> Codes:
-        """What the sampler suggests; a repetition is answered at once from what is known."""
+    def ask(self, count: int) -> list[Architecture]:
+        """Proposals of the sampler."""
+        return [self._propose() for _ in range(count)]
+
+    def _propose(self) -> Architecture:
         trial = self._study.ask()
-        row = self._suggested(trial)
-        key = row.tobytes()
-        if key in self._known:
-            self._answer(trial, self._known[key])
-        else:
-            self._open.setdefault(key, []).append(trial)
-        return row[None]
-
-    def _suggested(self, trial: Any) -> Codes:
-        codes: list[int] = []
+        self._trials.append(trial)
         values: dict[str, Value] = {}
-        for choice in self.space.choices:
+        for choice in self._space.choices:
             if choice.ordered:
                 position = trial.suggest_int(choice.name, 0, len(choice.values) - 1)
             else:
                 position = trial.suggest_categorical(choice.name, list(range(len(choice.values))))
             if choice.present(values):
                 values[choice.name] = choice.values[position]
-                codes.append(position)
-            else:
-                codes.append(-1)
-        return np.array(codes, np.int16)
+        return self._space.architecture(values)
 
-    def learn(self, results: Sequence[Result]) -> None:
-        """Hand results to the study; a proposal of our own, made where the sampler only repeated itself, is added."""
+    def tell(self, results: Sequence[Result]) -> None:
+        """Hand results to the study; a failed or non-finite one is recorded as failed and never becomes a parent."""
+        from optuna.trial import TrialState
+
         for result in results:
-            key = self.codes(result).tobytes()
-            self._known[key] = result
-            for trial in self._open.pop(key, []):
-                self._answer(trial, result)
-
-    def _answer(self, trial: Any, result: Result) -> None:
-        for name, limit in self.budget.items():
-            if name in result.values and self._constrained:
+            if not 0 <= result.trial < len(self._trials):
+                raise ValueError(f"trial {result.trial} was never proposed; {len(self._trials)} have been")
+            if result.trial in self._told:
+                continue
+            self._told.add(result.trial)
+            trial = self._trials[result.trial]
+            if not result.usable:
+                self._study.tell(trial, state=TrialState.FAIL)
+                continue
+            for name, limit in self._budget.items():
                 trial.set_constraint(name, result.values[name] / limit - 1)
-        self._study.tell(trial, [result.values[name] for name in self._kept])
+            self._study.tell(trial, [result.values[name] for name in self._objectives])

@@ -13,7 +13,8 @@ class Random(Searcher):
 
     name = "random"
     multi = True
+    whole = True
 
     def candidates(self, rng: np.random.Generator) -> Codes:
         """Independent uniform draws."""
-        return self.space.sample_many(8, rng).codes
+        return self.space.sample_many(64, rng).codes

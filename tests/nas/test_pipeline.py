@@ -166,9 +166,7 @@ def test_the_ledger_tells_the_run_in_order(finished: Finished) -> None:
         "verify",
     ]
     told = [(r["search"], row["trial"]) for r in records if r["kind"] == "tell" for row in r["results"]]
-    space = experiment.load(finished.source).space
-    counts = {"main": 60, "random": 60, "float": space.restrict({"float"}).size}  # a small space ends before
-    assert told == [(label, i) for label, count in counts.items() for i in range(min(60, count))]
+    assert told == [(label, i) for label in ("main", "random", "float") for i in range(60)]
     assert kinds.index("export") < kinds.index("measurement") < kinds.index("test")
     tested = [r["key"] for r in records if r["kind"] == "test"]
     assert len(set(tested)) == len(tested)  # the test split is used once per network

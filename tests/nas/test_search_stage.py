@@ -25,7 +25,7 @@ class Answers:
         self.asked: list[int] = []
         self.stop_after = stop_after
 
-    def ahead(self, batch: Batch) -> dict[str, np.ndarray[Any, Any]]:
+    def ahead(self, batch: Batch, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
         """Nothing is known ahead."""
         return {}
 
