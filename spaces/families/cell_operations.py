@@ -1,7 +1,8 @@
 """The operations of cells: one function each, from the start of an edge to its end.
 
-As DARTS (Liu et al. 2019) and NAS-Bench-201 (Dong & Yang 2020) define them; the flood and choke forms are sharpDARTS's
-(Hundt et al. 2019): separable convolutions whose middle is wider or narrower.
+As DARTS (Liu et al. 2019) and NAS-Bench-201 (Dong & Yang 2020) define them, each starting with its ReLU. Those of
+sharpDARTS (Hundt et al. 2019) are separable convolutions too: ``dil_sep`` (its own name is ``dil_conv``) with a dilated
+first half, ``flood`` with four times the channels in the middle, ``choke`` with 32 there.
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ def _skip(edge: Edge) -> str:
     """The input itself; where the stride is 2, two pointwise convolutions of shifted halves, concatenated."""
     if edge.halves is None:
         return edge.before
-    return factorized(replace(edge, scope=edge.scope.within(edge.scope.when + edge.halves)))
+    return factorized(replace(edge, scope=edge.scope.within(edge.scope.when + edge.halves)), edge.before)
 
 
-def factorized(edge: Edge) -> str:
-    """Half the places, in ``width`` channels: two pointwise convolutions with stride 2, one of the shifted input."""
-    start = edge.relu("relu", edge.before)
+def factorized(edge: Edge, before: str) -> str:
+    """Half the places, in ``width`` channels: two pointwise convolutions with stride 2, one of the shifted input.
+
+    The shift, by one place each way, is no layer of the outline.
+    """
+    start = edge.relu("relu", before)
     halves = (
         edge.conv("even", start, edge.width - edge.width // 2, stride=2),
         edge.conv("odd", start, edge.width // 2, stride=2),
@@ -81,9 +85,9 @@ def _pooled(edge: Edge, kind: str) -> str:
     return edge.add("pool", kind, (edge.before,), kernel=3, stride=edge.stride)
 
 
-def _separable(edge: Edge, kernel: int, dilation: int = 1, middle: float = 1) -> str:
-    """Twice depthwise and pointwise; ``middle``: channels between the two, over those of the edge."""
-    width = max(1, int(edge.width * middle))
+def _separable(edge: Edge, kernel: int, dilation: int = 1, times: int = 1, middle: int | None = None) -> str:
+    """Twice depthwise and pointwise, with ``middle`` channels between the two, else ``times`` those of the edge."""
+    width = edge.width * times if middle is None else middle
     first = edge.depthwise("depthwise1", edge.relu("relu1", edge.before), kernel, edge.stride, dilation)
     inner = edge.conv("pointwise1", first, width)
     second = edge.depthwise("depthwise2", edge.relu("relu2", inner), kernel, 1, 1)
@@ -95,7 +99,7 @@ def _dilated(edge: Edge, kernel: int) -> str:
     return edge.conv("pointwise", wide, edge.width)
 
 
-FLOOD, CHOKE = 4, 0.25
+_FLOOD, _CHOKE = 4, 32  # times the edge's channels; channels
 OPERATIONS: dict[str, Callable[[Edge], str]] = {
     "none": _none,
     "skip_connect": _skip,
@@ -109,8 +113,10 @@ OPERATIONS: dict[str, Callable[[Edge], str]] = {
     "dil_conv_3x3": partial(_dilated, kernel=3),
     "dil_conv_5x5": partial(_dilated, kernel=5),
     "dil_sep_conv_3x3": partial(_separable, kernel=3, dilation=2),
-    "flood_conv_3x3": partial(_separable, kernel=3, middle=FLOOD),
-    "flood_conv_5x5": partial(_separable, kernel=5, middle=FLOOD),
-    "dil_flood_conv_3x3": partial(_separable, kernel=3, dilation=2, middle=FLOOD),
-    "choke_conv_3x3": partial(_separable, kernel=3, middle=CHOKE),
+    "dil_sep_conv_5x5": partial(_separable, kernel=5, dilation=2),
+    "flood_conv_3x3": partial(_separable, kernel=3, times=_FLOOD),
+    "flood_conv_5x5": partial(_separable, kernel=5, times=_FLOOD),
+    "dil_flood_conv_3x3": partial(_separable, kernel=3, dilation=2, times=_FLOOD),
+    "choke_conv_3x3": partial(_separable, kernel=3, middle=_CHOKE),
+    "dil_choke_conv_3x3": partial(_separable, kernel=3, dilation=2, middle=_CHOKE),
 }

@@ -39,6 +39,11 @@ class Builder:
         """All records so far."""
         return tuple(self._records.values())
 
+    @property
+    def full(self) -> bool:
+        """Whether there were more records than it takes: a family may stop."""
+        return self._full
+
     # -- fields
 
     def field(self, option: Option, scope: Scope, key: str, default: str | None = None) -> Value | Chosen:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spaces.space import Space
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (to, from), in the order of strings and digits
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # in the order of digits
 
 
 class NasBench201:
@@ -22,23 +23,24 @@ class NasBench201:
     """
 
     def parse(self, space: Space, text: str) -> Mapping[str, Value]:
-        """Operation of each edge."""
+        """Operation of each edge. Raises :class:`WrongNotation`, also for a space of another kind."""
+        _needs(space, [_name(edge) for edge in EDGES])
         if re.fullmatch("[0-4]{6}", text):
-            known = space.choices[0].values
-            return {_name(edge): known[int(digit)] for edge, digit in zip(EDGES, text, strict=True)}
+            return {_name(edge): OPERATIONS[int(digit)] for edge, digit in zip(EDGES, text, strict=True)}
         found = re.findall(r"([a-z_0-9]+)~([0-9])", text)
         if len(found) != len(EDGES) or self._text([op for op, _ in found]) != text:
             raise WrongNotation(
                 f"{text!r}: expected six digits from 0 to 4, or |op~0|+|op~0|op~1|+|op~0|op~1|op~2| [syntax]"
             )
         for op, source in found:
-            if op not in space.choices[0].values:
-                known_names = ", ".join(map(str, space.choices[0].values))
+            if op not in OPERATIONS:
+                known_names = ", ".join(OPERATIONS)
                 raise WrongNotation(f"{text!r}: unknown operation {op}~{source}; known: {known_names} [unknown-name]")
         return {_name(edge): op for edge, (op, _) in zip(EDGES, found, strict=True)}
 
     def format(self, space: Space, architecture: Architecture) -> str:
-        """The string."""
+        """The string. Raises :class:`WrongNotation` for a space of another kind."""
+        _needs(space, [_name(edge) for edge in EDGES])
         return self._text([str(architecture[_name(edge)]) for edge in EDGES])
 
     def _text(self, operations: list[str]) -> str:
@@ -59,7 +61,8 @@ class Darts:
     nodes = range(2, 6)
 
     def parse(self, space: Space, text: str) -> Mapping[str, Value]:
-        """Inputs and operations of every node."""
+        """Inputs and operations of every node. Raises :class:`WrongNotation`, also for a space of another kind."""
+        _needs(space, self._names())
         cells = dict(re.findall(r"(normal|reduce)=\[([^\]]*)\]", text))
         values: dict[str, Value] = {}
         for kind in ("normal", "reduce"):
@@ -81,8 +84,14 @@ class Darts:
             raise WrongNotation(f"{text!r}: {error} [out-of-range]") from None
 
     def format(self, space: Space, architecture: Architecture) -> str:
-        """Both cells."""
+        """Both cells. Raises :class:`WrongNotation` for a space of another kind."""
+        _needs(space, self._names())
         return " ".join(f"{kind}=[{' '.join(self._entries(kind, architecture))}]" for kind in ("normal", "reduce"))
+
+    def _names(self) -> list[str]:
+        places = [f"{kind}.{node}" for kind in ("normal", "reduce") for node in self.nodes]
+        inputs = [f"{place}.inputs" for place in places if not place.endswith(".2")]  # node 2 has no choice of them
+        return inputs + [f"{place}.{slot}.operation" for place in places for slot in (0, 1)]
 
     def _entries(self, kind: str, architecture: Architecture) -> list[str]:
         entries = []
@@ -90,3 +99,12 @@ class Darts:
             sources = str(architecture.get(f"{kind}.{node}.inputs", "0-1")).split("-")
             entries += [f"{architecture[f'{kind}.{node}.{slot}.operation']}~{s}" for slot, s in enumerate(sources)]
         return entries
+
+
+def _needs(space: Space, names: list[str]) -> None:
+    if sorted(names) != sorted(space.column):
+        strange = min(set(names) ^ set(space.column))
+        has = "has a" if strange in space.column else "has no"
+        raise WrongNotation(
+            f"space {space.name} {has} choice {strange}: this notation is of another space [no-notation]"
+        )

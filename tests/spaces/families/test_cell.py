@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from math import comb, prod
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import spaces
 from spaces import from_text
+from spaces.families.cell_operations import OPERATIONS
 from spaces.randomness import generator
 from spaces.yaml import SpecError
 
@@ -44,6 +46,16 @@ def test_parameters_are_those_of_nas_bench_201() -> None:
     known = {"421211": 0.129306, "334131": 0.802426, "333333": 1.531546, "000000": 0.073306, "444444": 0.073306}
     for digits, millions in known.items():
         assert published(space, digits) == pytest.approx(millions, abs=1e-9), digits
+
+
+def test_parameters_are_those_of_tangle_nas() -> None:
+    """The smallest and the largest of all 4,096 choose one operation everywhere. Norms have no weights there."""
+    space = spaces.load("tangle_cell")
+    alike = [space.architecture({c.name: op for c in space.choices}) for op in space.choices[0].values]
+    batch = space.batch([*alike, *space.sample_many(100, generator(3, "test"))])
+    folded = np.array([sum(y.c_out for y in space.outline.layers(a) if y.norm) for a in batch])
+    parameters = space.cost(batch)["parameters"] - folded
+    assert (parameters.min(), parameters.max()) == (176_938, 211_114)
 
 
 def test_macs_of_a_cell_by_hand() -> None:
@@ -102,11 +114,26 @@ def test_costs_of_many_are_those_of_each() -> None:
     assert np.all(together["macs"] > 0)
 
 
+def test_a_file_of_too_many_layers_ends_early() -> None:
+    """Not one that is refused after minutes."""
+    names = ", ".join(OPERATIONS)
+    text = f"model: {{family: cell, operations: [{names}], nodes: 20, wiring: pairs, stack: [{{normal: 1000}}]}}"
+    started = time.monotonic()
+    with pytest.raises(SpecError, match=re.escape("[too-large]")):
+        from_text(text)
+    assert time.monotonic() - started < 20  # it took minutes; some seconds on any machine
+
+
 @pytest.mark.parametrize(
     ("model", "problem"),
     [
         ("operations: [none], stack: [norml]",
-         "1:51: unknown cell text 'norml': write normal, reduce or residual, or {normal: 5} [unknown-name]"),
+         "1:51: unknown cell text 'norml': write normal, reduce or residual, or {normal: 5} [unknown-name]\n"
+         "  hint: did you mean 'normal'?"),
+        ("operations: [none], stack: [[normal]]",
+         "1:51: unknown cell a list: write normal, reduce or residual, or {normal: 5} [unknown-name]"),
+        ("operations: [none], stack: [{normal: 0}]",
+         "1:60: number of 'normal' cells must be from 1 to 1000, not number 0 [out-of-range]"),
         ("operations: [none], stack: []",
          "1:50: stack must be a list of cells, at least one and at most 1000 [wrong-type]"),
         ("operations: [nor_conv_3], stack: [normal]",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import spaces
-from spaces.notations import WrongNotation
+from spaces.notations import NOTATIONS, WrongNotation
 from spaces.randomness import generator
 
 TABLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "nb201" / "nb201_accuracy.csv"
@@ -79,3 +79,18 @@ def test_what_is_wrong_is_said(name: str, text: str, message: str) -> None:
     """With place and expectation."""
     with pytest.raises(WrongNotation, match=re.escape(message)):
         spaces.load(name).parse(text)
+
+
+@pytest.mark.parametrize("notation", ["nasbench201", "darts"])
+@pytest.mark.parametrize("name", ["nasbench201", "darts", "digits", "tangle_cell"])
+def test_another_space_is_refused_with_the_choice_that_differs(notation: str, name: str) -> None:
+    """Never a foreign exception."""
+    space = spaces.load(name)
+    if name == notation:
+        return
+    strange = spaces.Space(name, space.choices, space.outline, NOTATIONS[notation])
+    expected = rf"space {name} has (a|no) choice .+: this notation is of another space \[no-notation\]"
+    with pytest.raises(WrongNotation, match=expected):
+        strange.format(strange.at(0))
+    with pytest.raises(WrongNotation, match=expected):
+        strange.parse("123412")
