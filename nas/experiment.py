@@ -37,7 +37,8 @@ STRATEGIES = (
     "successive_narrowing",
     *(f"optuna:{sampler}" for sampler in ("nsga2", "nsga3", "tpe", "gp", "cmaes", "qmc")),
 )
-LIMITS = ("latency_ms", "latency_share", "size_bytes")
+EVALUATORS = ("predictor", "supernet")
+LIMITS = ("latency_share", *(o.name for o in OBJECTIVES.values() if o.sense == "min"))
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Device:
 class Search:
     """``trials`` proposals of a strategy on the predictors, which learn from ``evaluations`` subnets.
 
+    With ``evaluator`` ``supernet`` the quality of each proposal is measured in the supernet instead.
     ``budget``: upper limits. ``latency_share`` is a latency as a share of the largest float network's, measured here.
     """
 
@@ -94,6 +96,7 @@ class Search:
     finalists: int = 5
     objectives: tuple[str, ...] = ("quality", "latency_ms", "size_bytes")
     budget: Mapping[str, float] = field(default_factory=dict)
+    evaluator: str = "predictor"
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,7 @@ def _search(section: Section, problems: Problems) -> Search:
         strategy=section.text("strategy", defaults.strategy, among=STRATEGIES),
         trials=section.integer("trials", defaults.trials, at_least=1),
         evaluations=section.integer("evaluations", defaults.evaluations, at_least=20),
+        evaluator=section.text("evaluator", defaults.evaluator, among=EVALUATORS),
         finalists=section.integer("finalists", defaults.finalists, at_least=1),
         objectives=tuple(dict.fromkeys(objectives)),
         budget=_budget(section.section("budget"), problems),

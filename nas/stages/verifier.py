@@ -18,9 +18,9 @@ import torch
 from nas import files
 from nas.deliver import MODEL, ProofFailed, deliver, facts, run_file
 from nas.evaluate import Evaluator, Quality, quality
+from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
 from nas.run import Run
-from nas.stages.search import Predictions
 from nas.strategies import Result
 from nas.terminal import Progress
 from nas.verify import Measurements, measured
@@ -173,7 +173,7 @@ class Verifier:
             "score": score,
             "latency_ms": self._latency(architecture.key, values["latency_ms"]),
             "size_bytes": export["size_bytes"],
-            "counted_bytes": int(values["size_bytes"]),
+            "costs": {name: value for name, value in values.items() if name not in ("quality", "latency_ms")},
             "kernels": export["kernels"],
             "container": export["container"],
             "simulated": export["simulated"],

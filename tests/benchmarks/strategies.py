@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import spaces
+from nas.evaluators.tabular import Tabular
 from nas.protocol.compare import Task, compare
 from nas.protocol.page import as_rows
-from nas.protocol.tables import Tabular
 from nas.report.tables import table
 from nas.strategies import Result, strategy
 from spaces import Choice, Outline, Space

@@ -78,6 +78,7 @@ search:
   strategy: random
   trials: 7
   evaluations: 21
+  evaluator: supernet
   finalists: 1
   objectives: [latency_ms, quality, macs, quality]
   budget: {{latency_ms: 0.5, size_bytes: 4000}}
@@ -90,7 +91,7 @@ export: {{format: onnx}}
     assert made.train.recipe().learning_rate == 1.0
     assert (made.device.target().threads, made.device.target().batch) == (4, 16)
     assert made.search == experiment.Search(
-        "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}
+        "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}, "supernet"
     )
 
 
