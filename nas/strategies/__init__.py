@@ -42,4 +42,4 @@ def strategy(
     return STRATEGIES[name](space, objectives, budget, seed, signals)
 
 
-__all__ = ["STRATEGIES", "Result", "Searcher", "Signals", "Strategy", "strategy"]
+__all__ = ["STRATEGIES", "Make", "Result", "Searcher", "Signals", "Strategy", "strategy"]
