@@ -112,7 +112,9 @@ class TestOptunaQmc(StrategyContract):
 
 def test_every_strategy_is_checked() -> None:
     """A new name in the registry needs two lines here."""
-    assert {c.strategy for c in StrategyContract.__subclasses__() if isinstance(c.strategy, str)} == set(STRATEGIES) - set(SLOW)
+    assert {c.strategy for c in StrategyContract.__subclasses__() if isinstance(c.strategy, str)} == set(
+        STRATEGIES
+    ) - set(SLOW)
 
 
 @pytest.mark.parametrize("name", SLOW)
