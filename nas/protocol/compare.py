@@ -25,8 +25,9 @@ Floats = NDArray[np.float64]
 class Task:
     """What is searched for: the ``objective`` column is what strategies see, the ``score`` column the truth.
 
-    ``second`` is another objective, to be minimised, or with a ``limit`` what that budget is on; ``ahead`` is the column
-    that strategies know of it before an evaluation (a prediction, or itself). ``sense`` is that of objective and score.
+    ``second`` is another objective, to be minimised, or with a ``limit`` what that budget is on; ``ahead`` is the
+    column that strategies know of it before an evaluation (a prediction, or itself). ``sense`` is that of objective and
+    score.
     """
 
     table: Tabular
