@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from nas.strategies.base import Result, Searcher, Signals, Strategy
+from nas.strategies.base import Searcher
 from nas.strategies.local_search import LocalSearch
 from nas.strategies.low_discrepancy import LowDiscrepancy
 from nas.strategies.mcts import Mcts
 from nas.strategies.nsga2 import Nsga2
 from nas.strategies.optuna import SAMPLERS, OptunaStrategy
 from nas.strategies.predictor_guided import PredictorGuided
+from nas.strategies.protocol import Result, Signals, Strategy
 from nas.strategies.random import Random
 from nas.strategies.regularized_evolution import RegularizedEvolution
 from nas.strategies.smbo import Smbo
