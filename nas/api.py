@@ -10,7 +10,6 @@ from typing import Any
 from nas import experiment, files
 from nas.run import EXPERIMENT, Run
 from nas.terminal import Terminal
-from spaces.datasets import SHAPES
 
 
 class Nothing(ValueError):
@@ -126,10 +125,6 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    shape, classes = SHAPES[asked.data.dataset]
-    if (asked.space.outline.input_shape, asked.space.outline.classes) != (shape, classes):
-        what = f"images {list(shape)} in {classes} classes"
-        raise ValueError(f"dataset {asked.data.dataset} has {what}, which this network does not take [wrong-shape]")
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)
