@@ -166,7 +166,7 @@ def data_schema(free: Collection[str]) -> tuple[dict[str, Any], list[dict[str, A
         recorder = Recorder(name)
         text = f"{ENTRY}: a:b" if name == ENTRY else f"dataset: {name}"
         read_data(Section(read_text(text, name), "space.data", recorder), Path(), recorder)
-        condition = {"required": [ENTRY]}
+        condition: dict[str, Any] = {"required": [ENTRY]}
         if name != ENTRY:
             condition = {"required": ["dataset"], "properties": {"dataset": {"const": name}}}
         if name == Data.dataset:  # also where none is named

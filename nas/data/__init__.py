@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas.data import digits, fashion_mnist
+from nas.data import cifar10, digits, fashion_mnist, images
 from nas.data.errors import DataError
 from nas.data.request import Request
 from nas.data.splits import Dataset, Shuffled, Split
 from nas.data.tasks import Quality, Task
 
 DATASETS: dict[str, Callable[[Request], Dataset]] = {
+    "cifar10": cifar10.load,
     "digits": digits.load,
     "fashion_mnist": fashion_mnist.load,
+    "images": images.load,
 }
 
 __all__ = ["DATASETS", "DataError", "Dataset", "Quality", "Request", "Shuffled", "Split", "Task"]
