@@ -152,6 +152,11 @@ def check_network(model: Section, data: Section, space: Space, dataset: str, pro
         fits = [name for name in NAMED if KINDS[name].reads in (found, None)]
         problems.add(data.mark("dataset"), what, "wrong-dataset", f"datasets for it: {', '.join(fits)}")
         return
+    seen = [r.path for r in space.outline.records if r.kind == "attention" and not r.causal]
+    if found == "tokens" and seen:
+        what = f"to predict the next token a network must not look at it, but attention {seen[0]} does"
+        problems.add(data.mark("dataset"), what, "not-causal", "choose the family gpt")
+        return
     shape, classes = SHAPES.get(dataset, (space.outline.input_shape, space.outline.classes))
     if space.outline.input_shape != shape:
         problems.add(model.mark("input"), f"images of {dataset} are {list(shape)}", "wrong-shape", "delete input")
