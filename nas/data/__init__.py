@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas.data import cifar10, digits, fashion_mnist, images, text
+from nas.data import cifar10, digits, fashion_mnist, images, super_resolution, text
 from nas.data.errors import DataError
 from nas.data.request import Request
 from nas.data.splits import Dataset, Shuffled, Split
@@ -15,6 +15,7 @@ DATASETS: dict[str, Callable[[Request], Dataset]] = {
     "digits": digits.load,
     "fashion_mnist": fashion_mnist.load,
     "images": images.load,
+    "super_resolution": super_resolution.load,
     "text": text.load,
 }
 

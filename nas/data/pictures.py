@@ -16,7 +16,7 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 MOST_PIXELS = 50_000_000
 _MODES = {1: "L", 3: "RGB"}
 _BITS8 = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-_OF_SYSTEMS = ("thumbs.db", "desktop.ini")  # what file managers leave in a folder
+_OTHERS = (".avif", ".bmp", ".gif", ".heic", ".jp2", ".jxl", ".npy", ".ppm", ".tif", ".tiff", ".webp")
 
 Picture = Any  # PIL.Image.Image: Pillow is an extra
 
@@ -92,16 +92,17 @@ def pixels(picture: Picture) -> NDArray[np.uint8]:
 
 
 def files_of(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """The picture files of a folder by name; hidden files are passed over.
+    """The picture files of a folder by name; a README and the like are passed over.
 
-    Raises :class:`DataError` for a file that is no picture: rather that than to leave examples out unnoticed.
+    Raises :class:`DataError` for pictures of other formats and for folders: rather that than to leave examples out
+    unnoticed.
     """
     found = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.lower() in _OF_SYSTEMS:
-            continue
-        if not path.is_file() or path.suffix.lower() not in suffixes:
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        suffix = path.suffix.lower()
+        if path.is_dir() or (suffix in (*_OTHERS, *SUFFIXES) and suffix not in suffixes):
             what = f"expected {' or '.join(suffixes)} files in this folder"
             raise DataError(path, what, "wrong-file", "convert or remove it")
-        found.append(path)
+        if suffix in suffixes and path.is_file():  # opening a pipe would wait for ever
+            found.append(path)
     return found

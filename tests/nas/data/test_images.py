@@ -54,6 +54,7 @@ def test_a_folder_per_class_is_split_and_standardised_by_the_training_part(tmp_p
     """Classes are numbered by name; a tenth each for validation and test."""
     root = classes_of(tmp_path / "pets", {"dog": 10, "cat": 10})
     (root / "cat" / ".DS_Store").write_bytes(b"what file managers leave")
+    (root / "cat" / "README.md").write_bytes(b"cats")
     dataset = check_dataset(lambda: made("images", root, **TWO))
     check_disjoint(dataset)
     assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [16, 2, 2]
@@ -171,18 +172,23 @@ def test_any_damage_is_a_data_error_or_does_not_matter(place: int, data: bytes, 
             "  hint: convert or remove it",
         ),
         (
+            {"dog/more/a.png": GOOD},
+            "/dog/more: expected .jpeg or .jpg or .png files in this folder [wrong-file]\n"
+            "  hint: convert or remove it",
+        ),
+        (
             {"bird/a.png": GOOD},
             ": 3 classes (bird, cat, dog), but the network gives 2 [wrong-classes]\n"
             "  hint: write classes: 3 in the model section",
         ),
     ],
-    ids=["gif", "class"],
+    ids=["gif", "folder", "class"],
 )  # fmt: skip
 def test_what_does_not_belong_into_the_folder_is_named(tmp_path: Path, change: dict[str, bytes], what: str) -> None:
     """Rather than to leave examples out unnoticed."""
     root = classes_of(tmp_path / "pets", {"cat": 3, "dog": 3})
     for name, data in change.items():
-        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
         (root / name).write_bytes(data)
     with refused(f"{root}{what}"):
         made("images", root, **TWO)
