@@ -13,7 +13,10 @@ _ENTRY = re.compile(r"([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.AS
 
 
 class NotAllowed(ValueError):
-    """Code that was not allowed, or is not there; the message says what to do."""
+    """Code that was not allowed, or is not there: (what, code, hint)."""
+
+    def __str__(self) -> str:
+        return "{} [{}]\n  hint: {}".format(*self.args)
 
 
 def refusal(entry: str, plugins: Collection[str]) -> tuple[str, str, str] | None:
@@ -39,7 +42,7 @@ def function(entry: str, plugins: Collection[str]) -> Callable[..., Any]:
     """The function that ``entry`` names; imports its module. Raises :class:`NotAllowed`."""
     wrong = refusal(entry, plugins)
     if wrong is not None:
-        raise NotAllowed("{} [{}]\n  hint: {}".format(*wrong))
+        raise NotAllowed(*wrong)
     name, _, attribute = entry.partition(":")
     try:
         module = importlib.import_module(name)
@@ -47,11 +50,10 @@ def function(entry: str, plugins: Collection[str]) -> Callable[..., Any]:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # theirs: what it imports is not there
         what = f"no module '{error.name}' for '{entry}'"
-        hint = "install the package, or put its folder into PYTHONPATH"
-        raise NotAllowed(f"{what} [missing-module]\n  hint: {hint}") from None
+        raise NotAllowed(what, "missing-module", "install the package, or put its folder into PYTHONPATH") from None
     made = getattr(module, attribute, None)
     if not callable(made):
         known = sorted(n for n, value in vars(module).items() if callable(value) and not n.startswith("_"))
         what = f"module '{name}' has no function '{attribute}'"
-        raise NotAllowed(f"{what} [missing-function]\n  hint: it has: {', '.join(known) or 'none'}")
+        raise NotAllowed(what, "missing-function", f"functions in it: {', '.join(known) or 'none'}")
     return made  # type: ignore[no-any-return]

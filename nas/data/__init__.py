@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas.data import cifar10, digits, fashion_mnist, images, super_resolution, text
+from nas.data import cifar10, digits, entry, fashion_mnist, huggingface, images, super_resolution, text
 from nas.data.errors import DataError
 from nas.data.request import Request
 from nas.data.splits import Dataset, Shuffled, Split
@@ -13,7 +13,9 @@ from nas.data.tasks import Quality, Task
 DATASETS: dict[str, Callable[[Request], Dataset]] = {
     "cifar10": cifar10.load,
     "digits": digits.load,
+    "entry": entry.load,
     "fashion_mnist": fashion_mnist.load,
+    "huggingface": huggingface.load,
     "images": images.load,
     "super_resolution": super_resolution.load,
     "text": text.load,
