@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from nas import experiment, files
 from nas.run import EXPERIMENT, Run
 from nas.terminal import Terminal
-from spaces.datasets import SHAPES
 
 
 class Nothing(ValueError):
@@ -85,6 +84,7 @@ def search(
     table: str | Path | None = None,
     remeasure: bool = True,
     quiet: bool = True,
+    plugins: Collection[str] = (),
 ) -> Search:
     """Search a ``space.yaml`` or zoo space for the best network within the budget; a new run in ``runs``.
 
@@ -97,13 +97,13 @@ def search(
     """
     from nas.pipeline import execute
 
-    run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure)
+    run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure, plugins)
     return Search(run, execute(run, Terminal(quiet)))
 
 
 def start(
     space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int, runs: Path,
-    table: str | Path | None, remeasure: bool,
+    table: str | Path | None, remeasure: bool, plugins: Collection[str] = (),
 ) -> Run:  # fmt: skip
     """A new run, its first record written; checks the file before anything is."""
     if latency_ms is not None and latency_share is not None:
@@ -111,7 +111,7 @@ def start(
     for name, limit in (("latency_ms", latency_ms), ("latency_share", latency_share)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, not {limit} [out-of-range]")
-    asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
+    asked = experiment.load(space, plugins).with_budget(latency_ms=latency_ms, latency_share=latency_share)
     if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
     _check_files(asked, seed, table)
@@ -126,10 +126,6 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    shape, classes = SHAPES[asked.data.dataset]
-    if (asked.space.outline.input_shape, asked.space.outline.classes) != (shape, classes):
-        what = f"images {list(shape)} in {classes} classes"
-        raise ValueError(f"dataset {asked.data.dataset} has {what}, which this network does not take [wrong-shape]")
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

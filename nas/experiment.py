@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.datasets import ENTRY, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
+from nas.plugins import check_allowed
 from spaces import Space
-from spaces.datasets import SHAPES
 from spaces.load import locate, read_space, zoo
-from spaces.yaml import Problems, Section, nearest, plain, read_file, read_text
+from spaces.yaml import Problems, Section, plain, read_file, read_text
 from spaces.yaml.schema import Recorder
 from spaces.yaml.schema import schema as json_schema
 from spaces.yaml.writer import dump
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from supernets import Recipe
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
-DATASETS = tuple(sorted(SHAPES))
-NEED_ROOT = ("fashion_mnist",)
 SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
 STRATEGIES = (
@@ -39,15 +38,6 @@ STRATEGIES = (
 )
 EVALUATORS = ("predictor", "supernet")
 LIMITS = ("latency_share", *(o.name for o in OBJECTIVES.values() if o.sense == "min"))
-
-
-@dataclass(frozen=True)
-class Data:
-    """``dataset`` by name, its folder if it has one, images per mini-batch."""
-
-    dataset: str = "digits"
-    root: str | None = None
-    batch: int = 64
 
 
 @dataclass(frozen=True)
@@ -101,7 +91,10 @@ class Search:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One checked file. ``text`` is the file itself; ``source`` where it came from."""
+    """One checked file. ``text`` is the file itself; ``source`` where it came from.
+
+    ``plugins``: packages of the user's own whose code may be run, as said on the command line.
+    """
 
     source: Path
     text: str
@@ -110,6 +103,7 @@ class Experiment:
     train: Train
     device: Device
     search: Search
+    plugins: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -120,7 +114,7 @@ class Experiment:
 
     @property
     def root(self) -> Path | None:
-        """Folder of the dataset; a relative one is meant from the file's folder."""
+        """Folder or file of the dataset; a relative one is meant from the file's folder."""
         return None if self.data.root is None else self.source.parent / self.data.root
 
     def resolved(self) -> str:
@@ -158,23 +152,28 @@ class Experiment:
         }
 
 
-def load(source: str | Path) -> Experiment:
-    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is."""
+def load(source: str | Path, plugins: Collection[str] | None = None) -> Experiment:
+    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is.
+
+    ``plugins``: packages whose code the file may name; ``None`` to look at any file, of which no code will be run.
+    """
     path = locate(source)
     problems = Problems(str(path))
-    made = read(path, problems)
+    made = read(path, problems, plugins)
     problems.raise_if_any()
     assert made is not None
     return made
 
 
-def read(path: Path, problems: Problems) -> Experiment | None:
+def read(path: Path, problems: Problems, plugins: Collection[str] | None = None) -> Experiment | None:
     """Read a file, noting what is wrong; ``None`` if the problems leave no space."""
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
-    data = _data(root.section("data"), path, problems)
+    data = read_data(root.section("data"), path, problems)
+    if plugins is not None and data.dataset == ENTRY:
+        check_allowed(root.section("data").mark(ENTRY), data.options[ENTRY], plugins, problems)
     if space is not None and root.has("data"):  # without data a space can still be looked at
-        _check_interface(root.section("model"), space, data.dataset, problems)
+        check_network(root.section("model"), root.section("data"), space, data.dataset, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
     search = _search(root.section("search"), problems)
@@ -183,10 +182,12 @@ def read(path: Path, problems: Problems) -> Experiment | None:
     export.finish()
     if space is None:
         return None
-    return Experiment(path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search)
+    return Experiment(
+        path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search, tuple(plugins or ())
+    )
 
 
-FREE = ("space.model.choices", "space.model.layers")  # below these, names are the user's own
+FREE = ("space.model.choices", "space.model.layers", "space.data.options")  # below these, names are the user's own
 
 
 def schema() -> dict[str, Any]:
@@ -197,36 +198,10 @@ def schema() -> dict[str, Any]:
         made = read(locate(name), recorder)
         assert made is not None, str(recorder)
         readings.setdefault(made.family, []).append(recorder)
-    return json_schema(readings, FREE)
-
-
-def _data(section: Section, path: Path, problems: Problems) -> Data:
-    made = Data(
-        dataset=section.text("dataset", Data.dataset, among=DATASETS),
-        root=section.text("root", None),
-        batch=section.integer("batch", Data.batch, at_least=2),
-    )
-    if made.root is not None and not (path.parent / made.root).is_dir():
-        folder = (path.parent / made.root).parent
-        near = nearest(Path(made.root).name, [p.name for p in folder.iterdir()] if folder.is_dir() else [])
-        hint = f"did you mean '{near}'?" if near else None
-        problems.add(section.mark("root"), f"no folder '{made.root}'", "missing-file", hint)
-    if made.root is None and made.dataset in NEED_ROOT:
-        what = f"dataset {made.dataset} needs the key 'space.data.root': the folder of its files"
-        problems.add(section.mark("dataset"), what, "missing-key")
-    section.finish()
-    return made
-
-
-def _check_interface(model: Section, space: Space, dataset: str, problems: Problems) -> None:
-    """The model must take the images and give the classes that the dataset has."""
-    if not space.outline.records:
-        return  # a space without layers is searched for something else than a network
-    shape, classes = SHAPES[dataset]
-    if space.outline.input_shape != shape:
-        problems.add(model.mark("input"), f"images of {dataset} are {list(shape)}", "wrong-shape", "delete input")
-    if space.outline.classes != classes:
-        problems.add(model.mark("classes"), f"{dataset} has {classes} classes", "wrong-shape", "delete classes")
+    whole = json_schema(readings, FREE)
+    whole["properties"]["data"], variants = data_schema(FREE)
+    whole["allOf"] += variants
+    return whole
 
 
 def _train(section: Section) -> Train:

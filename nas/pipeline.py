@@ -99,6 +99,7 @@ class _Pipeline:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
         facts = {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        facts["metric"] = dict(dataset.task.metric)
         return evaluate, Predictions(accuracy, latency), facts
 
     def _note_artefacts(self, digests: Mapping[str, str]) -> None:
