@@ -76,6 +76,7 @@ class Device:
 class Search:
     """``trials`` proposals of a strategy on the predictors, which learn from ``evaluations`` subnets.
 
+    ``strategy`` is a name, or ``package.module:Class`` of the user's own.
     With ``evaluator`` ``supernet`` the quality of each proposal is measured in the supernet instead.
     ``budget``: upper limits. ``latency_share`` is a latency as a share of the largest float network's, measured here.
     """
@@ -176,7 +177,7 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
         check_network(root.section("model"), root.section("data"), space, data.dataset, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
-    search = _search(root.section("search"), problems)
+    search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
     export.finish()
@@ -226,15 +227,20 @@ def _device(section: Section) -> Device:
     return made
 
 
-def _search(section: Section, problems: Problems) -> Search:
+def _search(section: Section, problems: Problems, plugins: Collection[str] | None) -> Search:
     defaults = Search()
+    entry = section.text(ENTRY, None)
+    if entry is not None and section.has("strategy"):
+        problems.add(section.mark(ENTRY), "search has a strategy or an entry, not both", "ambiguous")
+    if entry is not None and plugins is not None:
+        check_allowed(section.mark(ENTRY), entry, plugins, problems)
     objectives = section.texts("objectives", list(defaults.objectives), among=list(OBJECTIVES))
     if "quality" not in objectives or "latency_ms" not in objectives:
         problems.add(
             section.mark("objectives"), "a search needs the objectives quality and latency_ms", "missing-value"
         )
     made = Search(
-        strategy=section.text("strategy", defaults.strategy, among=STRATEGIES),
+        strategy=section.text("strategy", entry or defaults.strategy, among=STRATEGIES),
         trials=section.integer("trials", defaults.trials, at_least=1),
         evaluations=section.integer("evaluations", defaults.evaluations, at_least=20),
         evaluator=section.text("evaluator", defaults.evaluator, among=EVALUATORS),

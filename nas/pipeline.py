@@ -128,7 +128,9 @@ class _Pipeline:
         asked, space = self.asked.search, self.asked.space
         seed, signals = seed_for(self.seed, "search"), Signals(predict.ahead)
         answers = predict if asked.evaluator == "predictor" else Subnets(evaluate, predict)
-        main = Plan("main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals)
+        main = Plan(
+            "main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals, self.asked.plugins
+        )
         with self._stage(5, "search", f"{asked.strategy}, {_words(budget)}") as progress:
             found = {
                 plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in [main, *plans(main)]
