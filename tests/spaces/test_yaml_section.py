@@ -114,6 +114,22 @@ def test_numbers_out_of_range_give_the_default() -> None:
     )
 
 
+@pytest.mark.parametrize("text", [".nan", "1e400", "9" * 19, "0x1f", "*a"])
+def test_what_the_reader_refused_is_one_problem(text: str) -> None:
+    """It is text to whoever asks for it, and that is not said a second time; but it counts as a problem."""
+    problems = Problems("space.yaml")
+    section = Section(read_text(f"{text}: {text}\nb: [{text}]", "space.yaml", problems), "space", problems)
+    known = len(problems)
+    assert section.number(text, 1.5) == 1.5
+    assert section.texts("b", ["x"], among=["x"]) == ["x"]
+    assert len(problems) == known + 2
+    section.require("c")
+    with pytest.raises(SpecError) as error:
+        problems.raise_if_any()
+    places = [(p.line, p.column, p.code == "missing-key") for p in error.value.problems]
+    assert places == [(1, 1, False), (1, 1, True), (1, len(text) + 3, False), (2, 5, False)]
+
+
 def test_unknown_names_come_with_the_nearest_or_with_all() -> None:
     section, problems = opened("a: Adamm\nb: zzz\nc: x\n")
     assert section.text("a", "sgd", among=["sgd", "adam"]) == "sgd"
