@@ -88,14 +88,16 @@ def test_every_getter_refuses_every_other_kind_and_gives_the_default(getter: str
 
 
 def test_lists_are_checked_item_by_item() -> None:
-    section, problems = opened("a: [x, 3, [y]]\nb: [adm, sgd]\n")
+    section, problems = opened("a: [x, 3, [y]]\nb: [adm, sgd]\nc: [x, y, x]\n")
     assert section.texts("a", ["z"]) == ["z"]
+    assert section.texts("c", ["z"]) == ["z"]
     assert section.texts("b", None, among=["adam", "sgd"]) is None
     check(
         problems,
         "1:8: 'space.a.1' must be text, not number 3 [wrong-type]",
         "1:11: 'space.a.2' must be text, not a list [wrong-type]",
         "2:5: unknown name 'adm' for 'space.b.0' [unknown-name]\n  hint: did you mean 'adam'?",
+        "3:11: 'x' stands twice in 'space.c' [duplicate-value]\n  hint: delete one of the two",
     )
 
 
