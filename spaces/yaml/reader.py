@@ -207,7 +207,7 @@ class _Composer:
                 raise self.problems.stop(self.mark, "a second document starts here", "several-documents")
 
     def _settle(self) -> None:
-        """No more about this value. Of a key yes: its place is that of the whole mapping, of which more can be wrong."""
+        """No more about this value. A key's place is that of the whole mapping, of which more can be wrong."""
         if not (self._open and self._open[-1].mapping and len(self._open[-1].children) % 2 == 0):
             self.problems.settle(self.mark)
 

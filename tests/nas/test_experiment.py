@@ -122,7 +122,10 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "1:17: dataset fashion_mnist needs the key 'space.data.root': the folder of its files [missing-key]",
         ),
         ("train: {epoch: 3}", "1:9: unknown key 'space.train.epoch' [unknown-key]\n  hint: did you mean 'epochs'?"),
-        ("train: {epochs: 0}", "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]"),
+        (
+            "train: {epochs: 0}",
+            "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]",
+        ),
         ("train: {epochs: ten}", "1:17: 'space.train.epochs' must be a whole number, not text 'ten' [wrong-type]"),
         ("train: {epochs: true}", "1:17: 'space.train.epochs' must be a whole number, not true [wrong-type]"),
         ("train: {epochs: 2.0}", "1:17: 'space.train.epochs' must be a whole number, not number 2.0 [wrong-type]"),
@@ -142,8 +145,14 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "search: {strategy: nsga3}",
             "1:20: unknown name 'nsga3' for 'space.search.strategy' [unknown-name]\n  hint: did you mean 'nsga2'?",
         ),
-        ("search: {trials: 0}", "1:18: 'space.search.trials' must be at least 1 and at most 1000000, not 0 [out-of-range]"),
-        ("search: {evaluations: 19}", "1:23: 'space.search.evaluations' must be at least 20 and at most 100000, not 19 [out-of-range]"),
+        (
+            "search: {trials: 0}",
+            "1:18: 'space.search.trials' must be at least 1 and at most 1000000, not 0 [out-of-range]",
+        ),
+        (
+            "search: {evaluations: 19}",
+            "1:23: 'space.search.evaluations' must be at least 20 and at most 100000, not 19 [out-of-range]",
+        ),
         (
             "search: {objectives: [quality, latency_ms, quality]}",
             "1:44: 'quality' stands twice in 'space.search.objectives' [duplicate-value]\n"
