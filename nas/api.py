@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +98,27 @@ def search(
     """
     from nas.pipeline import execute
 
-    run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure, plugins)
+    run = prepare(space, latency_ms, latency_share, seed, table, remeasure, plugins).start(Path(runs))
     return Search(run, execute(run, Terminal(quiet)))
 
 
-def start(
-    space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int, runs: Path,
+@dataclass(frozen=True)
+class Prepared:
+    """A checked search, of which nothing is written yet. ``facts`` go into the first record of its run."""
+
+    asked: experiment.Experiment
+    facts: Mapping[str, Any]
+
+    def start(self, runs: Path) -> Run:
+        """A new run, its first record written."""
+        return Run.create(runs, self.asked, dict(self.facts))
+
+
+def prepare(
+    space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int,
     table: str | Path | None, remeasure: bool, plugins: Collection[str] = (),
-) -> Run:  # fmt: skip
-    """A new run, its first record written; checks the file before anything is."""
+) -> Prepared:  # fmt: skip
+    """Check what a search is asked for; writes nothing."""
     if latency_ms is not None and latency_share is not None:
         raise ValueError("a budget has --latency-ms or --latency-share, not both [ambiguous]")
     for name, limit in (("latency_ms", latency_ms), ("latency_share", latency_share)):
@@ -116,7 +129,7 @@ def start(
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
     _check_files(asked, seed, table)
     where = None if table is None else str(Path(table).resolve())
-    return Run.create(runs, asked, {"seed": seed, "table": where, "remeasure": remeasure})
+    return Prepared(asked, {"seed": seed, "table": where, "remeasure": remeasure})
 
 
 def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None) -> None:
@@ -131,4 +144,4 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
         read_table(Path(table), asked, seed)
 
 
-__all__ = ["Nothing", "Search", "best_row", "search", "start"]
+__all__ = ["Nothing", "Prepared", "Search", "best_row", "prepare", "search"]

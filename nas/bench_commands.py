@@ -31,8 +31,8 @@ def strategies(
         str | None, typer.Option("--ahead", help="Column that strategies know of --second before an evaluation.")
     ] = None,
     sense: Annotated[str, typer.Option("--sense", help="max or min of objective and score.")] = "max",
-    evaluations: Annotated[int, typer.Option("--evaluations", help="Per search.", min=1)] = 150,
-    seeds: Annotated[int, typer.Option("--seeds", help="Searches per strategy.", min=1)] = 20,
+    evaluations: Annotated[int, typer.Option("--evaluations", help="Per search.", min=1, max=1_000_000)] = 150,
+    seeds: Annotated[int, typer.Option("--seeds", help="Searches per strategy.", min=1, max=10_000)] = 20,
     names: Annotated[str, typer.Option("--strategies", help="Names, with commas.")] = DEFAULT,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for result.json, table.csv and curves.html.")

@@ -18,6 +18,7 @@ Options = Callable[[Section], dict[str, Any]]
 """Asks a section for the keys of a dataset; what is wrong with their values becomes a problem."""
 
 ENTRY = "entry"
+MOST_BATCH = 10_000  # examples, far beyond use
 MOST_SHARE = 0.45  # of all examples for validation, and for test
 
 
@@ -126,7 +127,9 @@ def read_data(section: Section, path: Path, problems: Problems) -> Data:
     # Of an unknown dataset check what can be checked: most likely its name is only mistyped.
     written = section.child("dataset")
     kind = KINDS[dataset if written is None else nearest(str(plain(written)), NAMED) or dataset]
-    made = Data(dataset, section.text("root", None), section.integer("batch", Data.batch, at_least=2))
+    made = Data(
+        dataset, section.text("root", None), section.integer("batch", Data.batch, at_least=2, at_most=MOST_BATCH)
+    )
     made = replace(made, options=kind.options(section))
     if made.root is not None and not (path.parent / made.root).exists():
         folder = (path.parent / made.root).parent

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.datasets import ENTRY, Data, check_network, data_schema, read_data
+from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
 from nas.plugins import check_allowed
 from spaces import Space
@@ -37,6 +38,8 @@ STRATEGIES = (
     *(f"optuna:{sampler}" for sampler in ("nsga2", "nsga3", "tpe", "gp", "cmaes", "qmc")),
 )
 EVALUATORS = ("predictor", "supernet")
+# Far above any use; a number beyond them is a slip, and would be found out after days.
+MOST = {"epochs": 100_000, "trials": 1_000_000, "evaluations": 100_000, "finalists": 100}
 LIMITS = ("latency_share", *(o.name for o in OBJECTIVES.values() if o.sense == "min"))
 
 
@@ -208,20 +211,32 @@ def schema() -> dict[str, Any]:
 def _train(section: Section) -> Train:
     made = Train(
         scheme=section.text("scheme", Train.scheme, among=SCHEMES),
-        epochs=section.integer("epochs", Train.epochs, at_least=1),
+        epochs=section.integer("epochs", Train.epochs, at_least=1, at_most=MOST["epochs"]),
         learning_rate=section.number("learning_rate", Train.learning_rate, above=0),
         weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0),
-        threads=section.integer("threads", Train.threads, at_least=1),
+        threads=_threads(section),
     )
     section.finish()
     return made
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _threads(section: Section) -> int:
+    """Threads that wait for each other on one core take seconds for what takes one a millisecond."""
+    most = cores()
+    hint = f"this process may use {most} core{'' if most == 1 else 's'}"
+    return section.integer("threads", 1, at_least=1, at_most=most, hint=hint)
+
+
 def _device(section: Section) -> Device:
     made = Device(
         backend=section.text("backend", Device.backend, among=BACKENDS),
-        threads=section.integer("threads", Device.threads, at_least=1),
-        batch=section.integer("batch", Device.batch, at_least=1),
+        threads=_threads(section),
+        batch=section.integer("batch", Device.batch, at_least=1, at_most=MOST_BATCH),
     )
     section.finish()
     return made
@@ -241,11 +256,11 @@ def _search(section: Section, problems: Problems, plugins: Collection[str] | Non
         )
     made = Search(
         strategy=section.text("strategy", entry or defaults.strategy, among=STRATEGIES),
-        trials=section.integer("trials", defaults.trials, at_least=1),
-        evaluations=section.integer("evaluations", defaults.evaluations, at_least=20),
+        trials=section.integer("trials", defaults.trials, at_least=1, at_most=MOST["trials"]),
+        evaluations=section.integer("evaluations", defaults.evaluations, at_least=20, at_most=MOST["evaluations"]),
         evaluator=section.text("evaluator", defaults.evaluator, among=EVALUATORS),
-        finalists=section.integer("finalists", defaults.finalists, at_least=1),
-        objectives=tuple(dict.fromkeys(objectives)),
+        finalists=section.integer("finalists", defaults.finalists, at_least=1, at_most=MOST["finalists"]),
+        objectives=tuple(objectives),
         budget=_budget(section.section("budget"), problems),
     )
     section.finish()

@@ -66,8 +66,9 @@ def test_only_the_model_has_no_default(tmp_path: Path) -> None:
     assert made.search.budget == {}
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every key of every section."""
+    monkeypatch.setattr(experiment, "cores", lambda: 4)
     made = of(
         tmp_path,
         f"""\
@@ -82,7 +83,7 @@ search:
   evaluations: 21
   evaluator: supernet
   finalists: 1
-  objectives: [latency_ms, quality, macs, quality]
+  objectives: [latency_ms, quality, macs]
   budget: {{latency_ms: 0.5, size_bytes: 4000}}
 export: {{format: onnx}}
 """,
@@ -115,7 +116,7 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "data: {dataset: digit}",
             "1:17: unknown name 'digit' for 'space.data.dataset' [unknown-name]\n  hint: did you mean 'digits'?",
         ),
-        ("data: {batch: 1}", "1:15: 'space.data.batch' must be at least 2, not 1 [out-of-range]"),
+        ("data: {batch: 1}", "1:15: 'space.data.batch' must be at least 2 and at most 10000, not 1 [out-of-range]"),
         ("data: {root: 3}", "1:14: 'space.data.root' must be text, not number 3 [wrong-type]"),
         ("data: digits", "1:7: 'space.data' must be a mapping, not text 'digits' [wrong-type]"),
         (
@@ -123,7 +124,10 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "1:17: dataset fashion_mnist needs the key 'space.data.root': the folder of its files [missing-key]",
         ),
         ("train: {epoch: 3}", "1:9: unknown key 'space.train.epoch' [unknown-key]\n  hint: did you mean 'epochs'?"),
-        ("train: {epochs: 0}", "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]"),
+        (
+            "train: {epochs: 0}",
+            "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]",
+        ),
         ("train: {epochs: ten}", "1:17: 'space.train.epochs' must be a whole number, not text 'ten' [wrong-type]"),
         ("train: {epochs: true}", "1:17: 'space.train.epochs' must be a whole number, not true [wrong-type]"),
         ("train: {epochs: 2.0}", "1:17: 'space.train.epochs' must be a whole number, not number 2.0 [wrong-type]"),
@@ -143,8 +147,19 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "search: {strategy: nsga3}",
             "1:20: unknown name 'nsga3' for 'space.search.strategy' [unknown-name]\n  hint: did you mean 'nsga2'?",
         ),
-        ("search: {trials: 0}", "1:18: 'space.search.trials' must be at least 1, not 0 [out-of-range]"),
-        ("search: {evaluations: 19}", "1:23: 'space.search.evaluations' must be at least 20, not 19 [out-of-range]"),
+        (
+            "search: {trials: 0}",
+            "1:18: 'space.search.trials' must be at least 1 and at most 1000000, not 0 [out-of-range]",
+        ),
+        (
+            "search: {evaluations: 19}",
+            "1:23: 'space.search.evaluations' must be at least 20 and at most 100000, not 19 [out-of-range]",
+        ),
+        (
+            "search: {objectives: [quality, latency_ms, quality]}",
+            "1:44: 'quality' stands twice in 'space.search.objectives' [duplicate-value]\n"
+            "  hint: delete one of the two",
+        ),
         (
             "search: {objectives: [quality]}",
             "1:22: a search needs the objectives quality and latency_ms [missing-value]",
@@ -181,6 +196,40 @@ def test_a_mistake_is_refused_to_the_letter(tmp_path: Path, text: str, problem: 
     refused(tmp_path, f"{text}\n{MODEL}", problem)
 
 
+@pytest.mark.parametrize("section", ["train", "device"])
+@pytest.mark.parametrize(("count", "said"), [(1, "1 core"), (2, "2 cores")])
+def test_more_threads_than_cores_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, count: int, said: str
+) -> None:
+    """They would wait for each other without end; the limit is what this process may use."""
+    monkeypatch.setattr(experiment, "cores", lambda: count)
+    of(tmp_path, f"{section}: {{threads: {count}}}\n{MODEL}")
+    what = f"'space.{section}.threads' must be at least 1 and at most {count}, not 64 [out-of-range]"
+    place = f"1:{len(section) + 13}"
+    refused(tmp_path, f"{section}: {{threads: 64}}\n{MODEL}", f"{place}: {what}\n  hint: this process may use {said}")
+
+
+def test_numbers_beyond_all_use_are_refused(tmp_path: Path) -> None:
+    """A slip of the finger is found at once, and not after days."""
+    big = 10**13
+    refused(
+        tmp_path,
+        f"""\
+{MODEL}\
+data: {{batch: {big}}}
+train: {{epochs: {big}}}
+device: {{batch: {big}}}
+search: {{trials: {big}, evaluations: {big}, finalists: {big}}}
+""",
+        f"2:15: 'space.data.batch' must be at least 2 and at most 10000, not {big} [out-of-range]",
+        f"3:17: 'space.train.epochs' must be at least 1 and at most 100000, not {big} [out-of-range]",
+        f"4:17: 'space.device.batch' must be at least 1 and at most 10000, not {big} [out-of-range]",
+        f"5:18: 'space.search.trials' must be at least 1 and at most 1000000, not {big} [out-of-range]",
+        f"5:47: 'space.search.evaluations' must be at least 20 and at most 100000, not {big} [out-of-range]",
+        f"5:74: 'space.search.finalists' must be at least 1 and at most 100, not {big} [out-of-range]",
+    )
+
+
 def test_an_empty_choice_and_a_duplicate_key_are_refused_together_with_the_rest(tmp_path: Path) -> None:
     """All problems at once, sorted by place: the reader's, the space's and the settings'."""
     refused(
@@ -209,7 +258,7 @@ def test_a_missing_model_is_refused_with_everything_else(tmp_path: Path) -> None
         tmp_path,
         "train: {epochs: 0}\n",
         "1:1: missing key 'space.model' [missing-key]",
-        "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]",
+        "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]",
     )
 
 
