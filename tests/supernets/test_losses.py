@@ -17,7 +17,7 @@ def test_a_sequence_is_as_many_classes() -> None:
     assert torch.equal(hard(logits, labels, 0.1), hard(logits.flatten(0, 1), labels.flatten(), 0.1))
     assert torch.equal(soft(logits, teacher), soft(logits.flatten(0, 1), teacher.flatten(0, 1)))
     by_hand = -logits.log_softmax(-1).gather(-1, labels[..., None]).mean()
-    assert float(hard(logits, labels)) == pytest.approx(float(by_hand))
+    assert hard(logits, labels).item() == pytest.approx(by_hand.item())
     soft(logits, teacher).backward()
     assert teacher.grad is None
 
@@ -26,7 +26,7 @@ def test_pictures_are_compared_pixel_by_pixel() -> None:
     """Mean absolute error; the teacher's picture gets no gradient."""
     hard, soft = LOSSES["l1"]
     made, target = torch.zeros(1, 3, 2, 2, requires_grad=True), torch.full((1, 3, 2, 2), 0.25, requires_grad=True)
-    assert float(hard(made, target)) == float(hard(made, target, 0.1)) == 0.25
+    assert hard(made, target).item() == hard(made, target, 0.1).item() == 0.25
     soft(made, target).backward()
     assert target.grad is None
     assert made.grad is not None
