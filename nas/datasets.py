@@ -124,12 +124,12 @@ def read_data(section: Section, path: Path, problems: Problems) -> Data:
     if section.has(ENTRY) and section.has("dataset"):
         problems.add(section.mark(ENTRY), "data has a dataset or an entry, not both", "ambiguous")
     dataset = section.text("dataset", ENTRY if section.has(ENTRY) else Data.dataset, among=NAMED)
-    # Of an unknown dataset check what can be checked: most likely its name is only mistyped.
     written = section.child("dataset")
-    kind = KINDS[dataset if written is None else nearest(str(plain(written)), NAMED) or dataset]
-    made = Data(
-        dataset, section.text("root", None), section.integer("batch", Data.batch, at_least=2, at_most=MOST_BATCH)
-    )
+    if written is not None:  # of an unknown dataset check what can be checked: most likely its name is only mistyped
+        dataset = nearest(str(plain(written)), NAMED) or dataset
+    kind = KINDS[dataset]
+    batch = section.integer("batch", Data.batch, at_least=2, at_most=MOST_BATCH)
+    made = Data(dataset, section.text("root", None), batch)
     made = replace(made, options=kind.options(section))
     if made.root is not None and not (path.parent / made.root).exists():
         folder = (path.parent / made.root).parent

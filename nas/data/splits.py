@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,16 @@ class Dataset:
         sizes = [int(size) for size in self.train.images.shape[1:]]
         return (1, sizes[0], 1) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
 
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of the SHA-256 of all examples: files may change where they lie."""
+        found = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            for tensor in (part.images, part.labels):
+                found.update(f"{tensor.dtype} {list(tensor.shape)};".encode())
+                found.update(tensor.contiguous().numpy().data)
+        return found.hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -92,6 +104,11 @@ class Shuffled:
         self._batch = min(batch, len(dataset.train))
         self._seed = seed
         self._calibration_images = min(calibration_images, len(dataset.train))
+
+    @property
+    def digest(self) -> str:
+        """That of the dataset."""
+        return self._dataset.digest
 
     @property
     def loss(self) -> str:
