@@ -28,13 +28,11 @@ class ElasticConv(ElasticWeighted):
     def active(self, layer: Layer) -> Tensor:
         """(c_out, c_in / groups, k, k)."""
         columns = layer.channels if layer.groups == 1 else None
-        return conv_slice(
-            self.weight, layer.c_out, layer.c_in // layer.groups, layer.kernel, self._rows(layer), columns
-        )
+        return conv_slice(self.weight, layer.c_out, layer.c_in // layer.groups, layer.kernel, self.rows(layer), columns)
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         """The convolution alone."""
         return F.conv2d(x, weight, bias, layer.stride, padding(layer), layer.dilation, layer.groups)
 
-    def _rows(self, layer: Layer) -> Ranges | None:
+    def rows(self, layer: Layer) -> Ranges | None:
         return layer.channels if layer.groups == layer.c_in == layer.c_out else None

@@ -40,23 +40,23 @@ class ElasticWeighted(ElasticLayer):
 
     def active_bias(self, layer: Layer) -> Tensor | None:
         """(c_out,) or ``None`` if there is none."""
-        return None if self.bias is None else channel_slice(self.bias, layer.c_out, self._rows(layer))
+        return None if self.bias is None else channel_slice(self.bias, layer.c_out, self.rows(layer))
 
     def normalised(self, y: Tensor, layer: Layer, moments: Moments | None) -> Tensor:
         """``y`` after the norm; by its own statistics if ``moments`` is ``None``."""
-        return y if self.norm is None else self.norm(y, moments, self._rows(layer))
+        return y if self.norm is None else self.norm(y, moments, self.rows(layer))
 
     def folded(self, layer: Layer, moments: Moments | None) -> tuple[Tensor, Tensor | None]:
         """(factor (c_out,), bias (c_out,) or ``None``) of ``factor * layer(x) + bias``, norm and bias folded."""
         if self.norm is not None:
             assert moments is not None, "a layer with a norm is folded with its moments"
-            return self.norm.fold(moments, self._rows(layer))
+            return self.norm.fold(moments, self.rows(layer))
         return torch.ones(layer.c_out, dtype=self.active(layer).dtype), self.active_bias(layer)
 
     def unfolded(self, layer: Layer, moments: Moments) -> dict[str, Tensor]:
         """The norm after the layer by itself, as torch names its parts."""
         assert self.norm is not None
-        rows = self._rows(layer)
+        rows = self.rows(layer)
         return {
             "weight": self.norm.gain(layer.c_out, rows),
             "bias": self.norm.shift(layer.c_out, rows),
@@ -64,6 +64,6 @@ class ElasticWeighted(ElasticLayer):
             "running_var": moments.variance,
         }
 
-    def _rows(self, layer: Layer) -> tuple[tuple[int, int], ...] | None:
+    def rows(self, layer: Layer) -> tuple[tuple[int, int], ...] | None:
         """Where its output channels stand in the largest output; ``None``: the first ones."""
         return None
