@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     """
     calibration = evaluate.calibrate(architecture)
     network = extract(evaluate.net, architecture, calibration)
-    model = export.onnx(network, asked.device.batch)
+    interface = evaluate.dataset.interface(asked.device.batch)
+    model = export.onnx(network, asked.device.batch, metadata(interface))
     _same_codes(evaluate, network)
     split = evaluate.dataset.validation
     images = torch.cat([split.images, evaluate.dataset.train.images[:1_000]])
@@ -73,10 +75,17 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     audit = _audited(architecture, network, model, asked.device.threads)
     folder = exports / architecture.key
     files.write_atomic(folder / MODEL, model)
-    files.write_atomic(folder / ARCHITECTURE, architecture.to_json().encode())
+    about = {"key": architecture.key, "architecture": dict(architecture), **interface}
+    files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
     validation = quality(in_supernet[: len(split)], split.labels)
     return Delivered(architecture, folder, model, validation, audit, network.layers, agreement)
+
+
+def metadata(interface: Mapping[str, Any]) -> dict[str, str]:
+    """What ``Dataset.interface`` says as a file's metadata: texts, each of them JSON."""
+    inputs = {f"input_{name}": value for name, value in interface["input"].items()}
+    return {name: json.dumps(value) for name, value in {**inputs, "classes": interface["classes"]}.items()}
 
 
 def run_file(model: bytes, images: NDArray[np.float32], threads: int) -> NDArray[np.float32]:

@@ -69,7 +69,9 @@ def find(run: Run, space: Space, text: str) -> Architecture:
     path = Path(text)
     try:
         source = path.read_text(encoding="utf-8") if not text.lstrip().startswith("{") else text
-        return space.architecture(Architecture.from_json(source))
+        exported = json.loads(source)  # an export's architecture.json says more than the architecture
+        inner = exported.get("architecture") if isinstance(exported, dict) else None
+        return space.architecture(Architecture.from_json(source if inner is None else json.dumps(inner)))
     except OSError as error:
         raise NotAnArchitecture(
             f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]"

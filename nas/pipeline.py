@@ -99,7 +99,11 @@ class _Pipeline:
         with self._stage(4, "fit", "accuracy predictor") as progress:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
-        facts = {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        facts = {
+            "latency_model": latency_facts,
+            "accuracy_predictor": accuracy_facts,
+            **dataset.interface(asked.device.batch),
+        }
         return evaluate, Predictions(accuracy, latency), facts
 
     def _note_artefacts(self, digests: Mapping[str, str]) -> None:

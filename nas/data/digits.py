@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas.data.splits import Dataset, Split, standardised
+from nas.data.splits import Dataset, Pixels, Split
 from spaces.randomness import generator
 
 TEST, VALIDATION = 360, 360
@@ -22,8 +22,10 @@ def load(root: Path | None) -> Dataset:
     labels = found.target.astype(np.int64)
     order = generator(0, "data.digits.split").permutation(len(labels))
     test, validation, train = np.split(order, [TEST, TEST + VALIDATION])
+    pixels = Pixels.of(images[train], 0, 16)
 
     def split(rows: np.ndarray) -> Split:
-        return Split(standardised(images[rows], images[train]), torch.from_numpy(labels[rows]))
+        return Split(pixels.standardised(images[rows]), torch.from_numpy(labels[rows]))
 
-    return Dataset("digits", 10, split(train), split(validation), split(test), shift=1)
+    names = tuple(map(str, found.target_names))
+    return Dataset("digits", names, pixels, split(train), split(validation), split(test), shift=1)

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from nas.data.errors import DataError
-from nas.data.splits import Dataset, Split, standardised
+from nas.data.splits import Dataset, Pixels, Split
 from spaces.randomness import generator
 
 VALIDATION = 5_000
-CLASSES, SIDE = 10, 28
+SIDE = 28
+NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _MOST_BYTES = 1_000_000_000
 
 
@@ -34,8 +35,8 @@ def load(root: Path | None) -> Dataset:
             raise DataError(f"{root}: {len(pixels)} {part} images but {len(classes)} labels")
         if pixels.shape[1:] != (SIDE, SIDE) or not len(pixels):
             raise DataError(f"{root}: {part} images of shape {pixels.shape}, expected some of {SIDE}x{SIDE} pixels")
-        if classes.max() >= CLASSES:
-            raise DataError(f"{root}: a {part} label is {classes.max()}, expected 0 to {CLASSES - 1}")
+        if classes.max() >= len(NAMES):
+            raise DataError(f"{root}: a {part} label is {classes.max()}, expected 0 to {len(NAMES) - 1}")
         parts[part] = (pixels[:, None].astype(np.float32), classes.astype(np.int64))
     images, labels = parts["train"]
     if len(images) <= VALIDATION:
@@ -43,12 +44,15 @@ def load(root: Path | None) -> Dataset:
     order = generator(0, "data.fashion_mnist.split").permutation(len(labels))
     validation, train = order[:VALIDATION], order[VALIDATION:]
 
+    scale = Pixels.of(images[train], 0, 255)
+
     def split(these: NDArray[np.float32], names: NDArray[np.int64]) -> Split:
-        return Split(standardised(these, images[train]), torch.from_numpy(names))
+        return Split(scale.standardised(these), torch.from_numpy(names))
 
     return Dataset(
         "fashion_mnist",
-        CLASSES,
+        NAMES,
+        scale,
         split(images[train], labels[train]),
         split(images[validation], labels[validation]),
         split(*parts["t10k"]),

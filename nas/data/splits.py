@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +27,40 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """Raw images have values from ``low`` to ``high``; networks take them minus ``mean``, over ``deviation``."""
+
+    low: float
+    high: float
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, train: NDArray[np.float32], low: float, high: float) -> Pixels:
+        """With the statistics of the training images."""
+        return cls(low, high, float(train.mean()), float(train.std()))
+
+    def standardised(self, images: NDArray[np.float32]) -> Tensor:
+        """Raw images as networks take them, float32."""
+        return torch.from_numpy(((images - self.mean) / self.deviation).astype(np.float32))
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Train (weights), validation (search, predictors) and test (finalists, once) images."""
+    """Train (weights), validation (search, predictors) and test (finalists, once) images; ``names`` of the classes."""
 
     name: str
-    classes: int
+    names: tuple[str, ...]
+    pixels: Pixels
     train: Split
     validation: Split
     test: Split
     shift: int  # pixels that augmentation may move an image, each way
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.names)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,11 +68,9 @@ class Dataset:
         c, h, w = self.train.images.shape[1:]
         return int(c), int(h), int(w)
 
-
-def standardised(images: NDArray[np.float32], statistics_of: NDArray[np.float32]) -> Tensor:
-    """``images`` minus the mean of ``statistics_of``, over its standard deviation, as float32."""
-    mean, deviation = float(statistics_of.mean()), float(statistics_of.std())
-    return torch.from_numpy(((images - mean) / deviation).astype(np.float32))
+    def interface(self, batch: int) -> dict[str, Any]:
+        """What has to be known to run a network on its own: its input, and what its outputs stand for."""
+        return {"input": {"shape": [batch, *self.shape], **asdict(self.pixels)}, "classes": list(self.names)}
 
 
 class Shuffled:

@@ -328,9 +328,10 @@ def test_an_architecture_is_evaluated_by_key_json_and_file(finished: Finished, t
     text = json.dumps(row["architecture"])
     path = tmp_path / "architecture.json"
     path.write_text(text, encoding="utf-8")
-    answers = [nas("evaluate", "tiny-1", name, "--runs", finished.runs, "--json") for name in (row["key"], text, path)]
-    found = [json.loads(a.stdout) for a in answers]
-    assert found[0] == found[1] == found[2]
+    exported = finished.folder / "exports" / row["key"] / "architecture.json"
+    names = (row["key"], text, path, exported)
+    found = [json.loads(nas("evaluate", "tiny-1", n, "--runs", finished.runs, "--json").stdout) for n in names]
+    assert found[0] == found[1] == found[2] == found[3]
     assert (found[0]["key"], found[0]["architecture"]) == (row["key"], row["architecture"])
     assert found[0]["quality"]["supernet"] == row["quality"]["supernet"]
     assert found[0]["latency_ms"]["predicted"] == pytest.approx(row["latency_ms"]["predicted"])

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas.data import DATASETS, DataError, Dataset, Shuffled, Split
+from nas.data import DATASETS, DataError, Dataset, Pixels, Shuffled, Split
 from nas.data import fashion_mnist as module
 from spaces.datasets import SHAPES
 
@@ -39,6 +39,18 @@ def test_digits_are_split_into_1077_360_and_360(digits: Dataset) -> None:
     for split in (digits.train, digits.validation, digits.test):
         assert (split.images.dtype, split.labels.dtype) == (torch.float32, torch.int64)
         assert set(split.labels.tolist()) == set(range(10))
+
+
+def test_what_a_network_of_digits_is_fed_is_said(digits: Dataset) -> None:
+    """Enough to make test images of raw ones."""
+    from sklearn.datasets import load_digits
+
+    said = digits.interface(2)
+    assert said["classes"] == [str(n) for n in range(10)]
+    assert {k: said["input"][k] for k in ("shape", "low", "high")} == {"shape": [2, 1, 8, 8], "low": 0, "high": 16}
+    raw = load_digits().images.astype(np.float32)
+    fed = ((raw - said["input"]["mean"]) / said["input"]["deviation"]).reshape(len(raw), -1)
+    assert {row.tobytes() for row in digits.test.images.numpy()} <= {row.tobytes() for row in fed}
 
 
 def test_the_splits_are_disjoint_and_together_all_of_the_data(digits: Dataset) -> None:
@@ -120,7 +132,7 @@ def tagged(count: int, shift: int) -> Dataset:
     images = torch.zeros(count, 1, 5, 7)
     images[:, 0, 2, 3] = torch.arange(1, count + 1)
     split = Split(images, torch.arange(count))
-    return Dataset("tagged", count, split, split, split, shift)
+    return Dataset("tagged", tuple(map(str, range(count))), Pixels(0, 1, 0, 1), split, split, split, shift)
 
 
 @settings(deadline=None, max_examples=20)

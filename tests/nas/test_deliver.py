@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -59,7 +60,11 @@ def test_a_delivery_is_three_files_in_a_folder_of_the_key(
     assert made.folder == tmp_path / "exports" / mixed.key
     assert {p.name for p in made.folder.iterdir()} == {"model.onnx", "architecture.json", "weights.safetensors"}
     assert (made.folder / "model.onnx").read_bytes() == made.model
-    assert Architecture.from_json((made.folder / "architecture.json").read_text(encoding="utf-8")) == mixed
+    about = json.loads((made.folder / "architecture.json").read_text(encoding="utf-8"))
+    interface = evaluator.dataset.interface(1)
+    assert about == {"key": mixed.key, "architecture": dict(mixed), **interface}
+    stored = {p.key: json.loads(p.value) for p in onnx.load_from_string(made.model).metadata_props}
+    assert stored == {**{f"input_{k}": v for k, v in interface["input"].items()}, "classes": interface["classes"]}
     assert made.validation == evaluator(mixed)
     assert made.container == ["stages.0.1.conv"]
     assert made.simulated == []
