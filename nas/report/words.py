@@ -9,6 +9,10 @@ from typing import Any
 Row = Mapping[str, Any]
 
 UNVERIFIED = "not verified here: latencies are answered from recorded measurements"
+SPLITS = (
+    "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
+    "test images, seen once"
+)
 _KERNELS = {"Conv", "FusedConv", "Gemm", "FusedGemm"}
 
 
