@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from nas import experiment, files
 from nas.run import EXPERIMENT, Run
 from nas.terminal import Terminal
-from spaces.datasets import SHAPES
 
 
 class Nothing(ValueError):
@@ -87,6 +86,7 @@ def search(
     table: str | Path | None = None,
     remeasure: bool = True,
     quiet: bool = True,
+    plugins: Collection[str] = (),
 ) -> Search:
     """Search a ``space.yaml`` or zoo space for the best network within the budget; a new run in ``runs``.
 
@@ -99,7 +99,7 @@ def search(
     """
     from nas.pipeline import execute
 
-    run = prepare(space, latency_ms, latency_share, seed, table, remeasure).start(Path(runs))
+    run = prepare(space, latency_ms, latency_share, seed, table, remeasure, plugins).start(Path(runs))
     return Search(run, execute(run, Terminal(quiet)))
 
 
@@ -117,7 +117,7 @@ class Prepared:
 
 def prepare(
     space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int,
-    table: str | Path | None, remeasure: bool,
+    table: str | Path | None, remeasure: bool, plugins: Collection[str] = (),
 ) -> Prepared:  # fmt: skip
     """Check what a search is asked for; writes nothing."""
     if latency_ms is not None and latency_share is not None:
@@ -125,7 +125,7 @@ def prepare(
     for name, limit in (("latency_ms", latency_ms), ("latency_share", latency_share)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, not {limit} [out-of-range]")
-    asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
+    asked = experiment.load(space, plugins).with_budget(latency_ms=latency_ms, latency_share=latency_share)
     if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
     _check_files(asked, seed, table)
@@ -140,10 +140,6 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    shape, classes = SHAPES[asked.data.dataset]
-    if (asked.space.outline.input_shape, asked.space.outline.classes) != (shape, classes):
-        what = f"images {list(shape)} in {classes} classes"
-        raise ValueError(f"dataset {asked.data.dataset} has {what}, which this network does not take [wrong-shape]")
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

@@ -23,6 +23,10 @@ app.add_typer(bench_commands.app, name="bench")
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 LatencyMs = Annotated[float | None, typer.Option("--latency-ms", help="Latency budget in milliseconds.", min=1e-6)]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Package of your own whose code the space may name; may be repeated."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, as `nas runs` lists it, or its folder.")]
 DEFAULT_RUNS = Path("runs")
 
@@ -48,6 +52,7 @@ def search(
         bool,
         typer.Option("--remeasure/--no-remeasure", help="Time the finalists; without, --table answers for them too."),
     ] = True,
+    plugin: Plugins = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -55,7 +60,7 @@ def search(
     """Search for the best network within a latency budget, and export it."""
     from nas import api
 
-    asked = checked(lambda: api.prepare(space, latency_ms, latency_share, seed, table, remeasure))
+    asked = checked(lambda: api.prepare(space, latency_ms, latency_share, seed, table, remeasure, plugin or ()))
     ctrl_c = interrupt.current()
     with ctrl_c.held():
         run = checked(lambda: asked.start(runs), writes=("--runs", runs))
@@ -64,9 +69,11 @@ def search(
 
 
 @app.command()
-def resume(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False) -> None:
+def resume(
+    run: RunName, plugin: Plugins = None, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False
+) -> None:
     """Go on with a run that was stopped; a finished one is shown again."""
-    _finish(_opened(run, runs), as_json, quiet)
+    _finish(_opened(run, runs, plugin), as_json, quiet)
 
 
 @app.command(name="runs")
@@ -116,6 +123,7 @@ def evaluate(
     architecture: Annotated[
         str, typer.Argument(metavar="ARCHITECTURE", help="Key of a network of the run, JSON, or a file of it.")
     ],
+    plugin: Plugins = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
@@ -124,7 +132,7 @@ def evaluate(
     from nas.report.tables import evaluation_table
     from nas.terminal import Terminal
 
-    opened = _opened(run, runs)
+    opened = _opened(run, runs, plugin)
     found = checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
     say(found, as_json, lambda: evaluation_table(found))
 
@@ -150,13 +158,14 @@ def _finish(run: Any, as_json: bool, quiet: bool) -> None:
 def _resume(run: Any) -> str:
     """The command that goes on with a run, as it can be pasted."""
     where = [] if run.folder.parent == DEFAULT_RUNS else ["--runs", str(run.folder.parent)]
-    return shlex.join(["nas", "resume", run.name, *where])
+    allowed = [word for package in run.plugins for word in ("--plugin", package)]
+    return shlex.join(["nas", "resume", run.name, *where, *allowed])
 
 
-def _opened(name: str, runs: Path) -> Any:
+def _opened(name: str, runs: Path, plugins: list[str] | None = None) -> Any:
     from nas.run import Run
 
-    return checked(lambda: Run.open(runs, name))
+    return checked(lambda: Run.open(runs, name, plugins or ()))
 
 
 def _result(run: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from nas import files
-from nas.evaluate import Evaluator, Quality, quality
+from nas.data import Quality, Split
+from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Layer
@@ -22,7 +23,7 @@ from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 from supernets.quantization import weight_codes
 
-MODEL, ARCHITECTURE, WEIGHTS = "model.onnx", "architecture.json", "weights.safetensors"
+MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
 AGREEMENT = 0.995
 
 
@@ -55,7 +56,7 @@ class Delivered:
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
-    """Write ``exports/<key>/`` with model, architecture and weights, after the proof that they agree.
+    """Write ``exports/<key>/`` with model, architecture, weights, facts of the data, after the proof that they agree.
 
     Raises:
         ProofFailed: codes differ, too few predictions agree, or a layer runs on another kernel than intended.
@@ -63,11 +64,12 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     calibration = evaluate.calibrate(architecture)
     network = extract(evaluate.net, architecture, calibration)
     interface = evaluate.dataset.interface(asked.device.batch)
-    model = export.onnx(network, asked.device.batch, metadata(interface))
+    metadata = {name: json.dumps(value) for name, value in interface.items()}
+    model = export.onnx(network, asked.device.batch, metadata)
     _same_codes(evaluate, network)
     split = evaluate.dataset.validation
     images = torch.cat([split.images, evaluate.dataset.train.images[:1_000]])
-    in_supernet = evaluate.logits(architecture, type(split)(images, torch.zeros(len(images))), calibration)
+    in_supernet = evaluate.logits(architecture, Split(images, torch.zeros(len(images))), calibration)
     with torch.no_grad():
         extracted = network(images)
     from_file = torch.from_numpy(run_file(model, images.numpy(), asked.device.threads))
@@ -78,14 +80,9 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     about = {"key": architecture.key, "architecture": dict(architecture), **interface}
     files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
-    validation = quality(in_supernet[: len(split)], split.labels)
+    files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
+    validation = evaluate.dataset.task.quality(in_supernet[: len(split)], split.labels)
     return Delivered(architecture, folder, model, validation, audit, network.layers, agreement)
-
-
-def metadata(interface: Mapping[str, Any]) -> dict[str, str]:
-    """What ``Dataset.interface`` says as a file's metadata: texts, each of them JSON."""
-    inputs = {f"input_{name}": value for name, value in interface["input"].items()}
-    return {name: json.dumps(value) for name, value in {**inputs, "classes": interface["classes"]}.items()}
 
 
 def run_file(model: bytes, images: NDArray[np.float32], threads: int) -> NDArray[np.float32]:

@@ -99,11 +99,9 @@ class _Pipeline:
         with self._stage(4, "fit", "accuracy predictor") as progress:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
-        facts = {
-            "latency_model": latency_facts,
-            "accuracy_predictor": accuracy_facts,
-            **dataset.interface(asked.device.batch),
-        }
+        facts = {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        facts["interface"] = dataset.interface(asked.device.batch)
+        facts["metric"] = dict(dataset.task.metric)
         return evaluate, Predictions(accuracy, latency), facts
 
     def _note_artefacts(self, digests: Mapping[str, str]) -> None:
@@ -132,7 +130,9 @@ class _Pipeline:
         asked, space = self.asked.search, self.asked.space
         seed, signals = seed_for(self.seed, "search"), Signals(predict.ahead)
         answers = predict if asked.evaluator == "predictor" else Subnets(evaluate, predict)
-        main = Plan("main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals)
+        main = Plan(
+            "main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals, self.asked.plugins
+        )
         with self._stage(5, "search", f"{asked.strategy}, {_words(budget)}") as progress:
             found = {
                 plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in [main, *plans(main)]

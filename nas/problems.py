@@ -15,7 +15,6 @@ _CODED = re.compile(r"\[[a-z0-9-]+\]$", re.MULTILINE)
 A_TABLE = "a table is RUNS/store/profile/*/table.json of a search of the same space, device section and seed"
 # By name: importing the classes would load all that raises them.
 _CODES = {
-    "DataError": ("wrong-data", ""),
     "StoreDamaged": ("store-damaged", "remove the folder of this file and repeat the command, which makes it again"),
     "TableError": ("wrong-table", A_TABLE),
     "TrainingDiverged": ("diverged", "lower train.learning_rate"),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluate import METRIC
 from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
 from nas.stages import contract
@@ -36,12 +35,11 @@ class Verified:
 def result(
     asked: Experiment, about: Mapping[str, Any], verified: Verified, results: Sequence[Result], predict: Predictions
 ) -> dict[str, Any]:
-    """The dict behind ``result.json``. ``about``: further entries, such as the run's name, seed and seconds."""
+    """The dict behind ``result.json``. ``about``: further entries, such as the run's name, seed, metric and seconds."""
     chosen = verified.chosen
     return {
         **about,
         "space": {"name": asked.space.name, "size": asked.space.size},
-        "metric": METRIC,
         "budget": dict(verified.budget),
         "budget_met": chosen is not None,
         "chosen": None if chosen is None else chosen["key"],

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from nas.data.splits import Dataset, Pixels, Split
+from nas.data.augment import Shift
+from nas.data.request import Request
+from nas.data.splits import Dataset, Scale, Split
 from spaces.randomness import generator
 
 TEST, VALIDATION = 360, 360
 
 
-def load(root: Path | None) -> Dataset:
-    """A fixed split into 1,077 / 360 / 360 images, whatever the seed of a run; ``root`` is not needed."""
+def load(request: Request) -> Dataset:
+    """A fixed split into 1,077 / 360 / 360 images, whatever the seed of a run; nothing is asked for."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -22,10 +22,12 @@ def load(root: Path | None) -> Dataset:
     labels = found.target.astype(np.int64)
     order = generator(0, "data.digits.split").permutation(len(labels))
     test, validation, train = np.split(order, [TEST, TEST + VALIDATION])
-    pixels = Pixels.of(images[train], 0, 16)
+
+    scale = Scale.of(images[train])
 
     def split(rows: np.ndarray) -> Split:
-        return Split(pixels.standardised(images[rows]), torch.from_numpy(labels[rows]))
+        return Split(scale(images[rows]), torch.from_numpy(labels[rows]))
 
-    names = tuple(map(str, found.target_names))
-    return Dataset("digits", names, pixels, split(train), split(validation), split(test), shift=1)
+    parts = split(train), split(validation), split(test)
+    about = {**scale.to_json(), "low": 0, "high": 16, "classes": list(map(str, found.target_names))}
+    return Dataset("digits", 10, *parts, Shift(1, float(parts[0].images.min())), about=about)

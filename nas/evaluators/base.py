@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.strategies.base import Result
+from nas.strategies.protocol import Result
 from spaces import Architecture
 
 Values = Mapping[str, float]

@@ -25,8 +25,9 @@ Floats = NDArray[np.float64]
 class Task:
     """What is searched for: the ``objective`` column is what strategies see, the ``score`` column the truth.
 
-    ``second`` is another objective, to be minimised, and ``limit`` a budget on it; ``ahead`` is the column that
-    strategies know of it before an evaluation (a prediction, or itself). ``sense`` is that of objective and score.
+    ``second`` is another objective, to be minimised, or with a ``limit`` what that budget is on; ``ahead`` is the
+    column that strategies know of it before an evaluation (a prediction, or itself). ``sense`` is that of objective and
+    score.
     """
 
     table: Tabular
@@ -80,7 +81,8 @@ class Trace:
 def run(name: str, task: Task, seed: int) -> Trace:
     """One strategy with one seed; proposals that the table does not have count as failed evaluations."""
     answers = task.answers
-    made = strategy(name, answers.space, list(answers.objectives), task.budget, seed, task.signals)
+    objectives = ["quality"] if task.second is None or task.limit is not None else ["quality", "latency_ms"]
+    made = strategy(name, answers.space, objectives, task.budget, seed, task.signals)
     rows: list[int] = []
     wasted, spent = 0, 0.0
     for trial in range(task.evaluations):

@@ -16,9 +16,9 @@ options.intra_op_num_threads = {threads}
 options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
 session = ort.InferenceSession("model.onnx", options)
 about = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-pixels = np.zeros(about["input_shape"], np.float32)  # yours: from {low:g} to {high:g}
-inputs = (pixels - about["input_mean"]) / about["input_deviation"]
-print([about["classes"][i] for i in session.run(None, {{"input": inputs}})[0].argmax(axis=1)])
+values = np.zeros(about["input_shape"], np.float32)  # yours{values}
+outputs = session.run(None, {{"input": {inputs}}})[0]
+print({answer})
 """
 
 
@@ -70,17 +70,30 @@ def _measured(result: Mapping[str, Any]) -> str:
 
 
 def _interface(result: Mapping[str, Any]) -> str:
-    given, names = result["input"], result["classes"]
-    return (
-        f"Input `input`: float32 {tuple(given['shape'])}, pixels from {given['low']:g} to {given['high']:g}, minus "
-        f"{given['mean']:.6g}, over {given['deviation']:.6g}. Output: {len(names)} numbers per image, the largest of "
-        f"which says the class; in order: {', '.join(names)}. The file's metadata holds all of this."
-    )
+    about = dict(result["interface"])
+    said = [f"Input `input`: float32 {tuple(about.pop('input_shape'))}{_range(about)}"]
+    if "mean" in about:
+        said[0] += f", minus {about['mean']:.6g}, over {about['deviation']:.6g}"
+    if "classes" in about:
+        said.append(f"The largest output of an image says its class; in order: {', '.join(about['classes'])}")
+    known = ("mean", "deviation", "low", "high", "classes", "vocabulary")
+    said += [f"{name}: {value}" for name, value in about.items() if name not in known]
+    return ". ".join([*said, "The file's metadata holds all of this."])
 
 
 def _program(result: Mapping[str, Any]) -> str:
-    given = result["input"]
-    return _PROGRAM.format(threads=result["device"]["threads"], low=given["low"], high=given["high"])
+    about = result["interface"]
+    answer = "outputs.argmax(axis=1) if outputs.ndim == 2 else outputs.shape"
+    return _PROGRAM.format(
+        threads=result["device"]["threads"],
+        values=_range(about),
+        inputs='(values - about["mean"]) / about["deviation"]' if "mean" in about else "values",
+        answer='[about["classes"][i] for i in outputs.argmax(axis=1)]' if "classes" in about else answer,
+    )
+
+
+def _range(about: Mapping[str, Any]) -> str:
+    return f", from {about['low']:g} to {about['high']:g}" if "low" in about else ""
 
 
 def _table(heads: list[str], rows: list[tuple[str, object]]) -> str:

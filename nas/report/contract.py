@@ -10,8 +10,8 @@ from nas.report.words import Row
 
 _NOTE = (
     f"The budget is held against the measured upper bound. {words.SPLITS.capitalize()}. KB are 1,000 bytes. A "
-    "container layer is stored in few bits and runs on the kernel of more bits; a simulated layer has a precision that no kernel "
-    "of this device runs."
+    "container layer is stored in few bits and runs on the kernel of more bits; a simulated layer has a precision that "
+    "no kernel of this device runs."
 )
 
 

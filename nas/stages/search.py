@@ -25,7 +25,7 @@ class ReplayError(RuntimeError):
 class Plan:
     """One search of a run: ``label`` in the ledger, the space it draws from, strategy, trials, limits.
 
-    ``signals``: what the strategy may know ahead of an evaluation.
+    ``signals``: what the strategy may know ahead of an evaluation; ``plugins``: packages whose code it may be.
     """
 
     label: str
@@ -36,6 +36,7 @@ class Plan:
     budget: Mapping[str, float]
     seed: int
     signals: Signals | None = None
+    plugins: Sequence[str] = ()
 
 
 def search(plan: Plan, full: Space, evaluate: Evaluator, ledger: Ledger, progress: Progress) -> list[Result]:
@@ -44,7 +45,7 @@ def search(plan: Plan, full: Space, evaluate: Evaluator, ledger: Ledger, progres
     Architectures are recorded by their index in the ``full`` space. Raises :class:`ReplayError` if the replay differs
     from the record.
     """
-    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed, plan.signals)
+    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed, plan.signals, plan.plugins)
     found = _replayed(plan, full, made, ledger)
     while len(found) < plan.trials:
         count = min(BATCH, plan.trials - len(found))

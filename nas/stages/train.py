@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
-from nas.data import DATASETS, Dataset, Shuffled
+from nas.data import DATASETS, DataError, Dataset, Request, Shuffled
+from nas.datasets import enlarges, reads
 from nas.experiment import Experiment
 from nas.store import Entry, Store
 from nas.terminal import Progress
@@ -46,7 +48,15 @@ def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
 
 def dataset_of(asked: Experiment, seed: int) -> tuple[Dataset, Shuffled]:
     """The dataset and the batches that training draws from it. Raises ``DataError``."""
-    dataset = DATASETS[asked.data.dataset](asked.root)
+    outline, data = asked.space.outline, asked.data
+    made = Request(outline.input_shape, outline.classes, root=asked.root, options=data.options, plugins=asked.plugins)
+    if outline.records:  # a space without layers is searched for something else than a network
+        made = replace(made, reads=reads(asked.space), scale=enlarges(asked.space))
+    dataset = DATASETS[data.dataset](made)
+    if outline.records and (dataset.shape, dataset.classes) != (outline.input_shape, outline.classes):
+        has = f"inputs {list(dataset.shape)} and {dataset.classes} outputs"
+        takes = f"{list(outline.input_shape)} and {outline.classes}"
+        raise DataError(f"dataset {dataset.name}", f"it has {has}, the network {takes}", "wrong-shape")
     return dataset, Shuffled(dataset, asked.data.batch, seed_for(seed, "data"))
 
 

@@ -31,9 +31,11 @@ A plain `session.run` from Python adds about 0.003 ms of its own, and can so exc
 
 def about() -> dict[str, Any]:
     """A finished run, as :mod:`tests.nas.test_report` has it, with what its networks are fed."""
-    given = {"shape": [1, 1, 8, 8], "low": 0, "high": 16, "mean": 4.875, "deviation": 6.0}
+    interface = {
+        "input_shape": [1, 1, 8, 8], "mean": 4.875, "deviation": 6.0, "low": 0, "high": 16, "classes": ["zero", "one"]
+    }  # fmt: skip
     device = {"backend": "onnxruntime", "threads": 1, "batch": 1}
-    return {**example(), "device": device, "input": given, "classes": ["zero", "one"]}
+    return {**example(), "device": device, "interface": interface}
 
 
 def test_it_says_how_latency_is_measured() -> None:
@@ -47,12 +49,18 @@ def test_it_says_how_latency_is_measured() -> None:
 
 
 def test_it_says_what_the_network_is_fed_and_answers() -> None:
-    """Shape, range, standardisation, classes."""
+    """Shape, range, standardisation, classes; of what is not known nothing."""
     result = about()
     assert (
-        "Input `input`: float32 (1, 1, 8, 8), pixels from 0 to 16, minus 4.875, over 6. Output: 2 numbers per image, "
-        "the largest of which says the class; in order: zero, one. The file's metadata holds all of this.\n"
+        "Input `input`: float32 (1, 1, 8, 8), from 0 to 16, minus 4.875, over 6. The largest output of an image says "
+        "its class; in order: zero, one. The file's metadata holds all of this.\n"
     ) in card(result["finalists"][0], result)
+    result["interface"] = {"input_shape": [1, 3, 8, 8], "scale": 2, "values": "pixels / 255"}
+    said = card(result["finalists"][0], result)
+    assert (
+        "Input `input`: float32 (1, 3, 8, 8). scale: 2. values: pixels / 255. The file's metadata holds all of this.\n"
+    ) in said
+    assert 'outputs = session.run(None, {"input": values})[0]\n' in said
 
 
 def test_what_was_not_measured_is_not_said_to_be() -> None:
@@ -87,15 +95,15 @@ def test_its_program_gives_the_reported_accuracy(finished: Finished, monkeypatch
     answers: list[list[str]] = []
     names: dict[str, Any] = {"print": answers.append}
     exec(program, names)
-    assert set(answers.pop()) <= set(result["classes"])
+    assert set(answers.pop()) <= set(result["interface"]["classes"])
 
-    before, after = re.split(r"^pixels = .*\n", program, flags=re.MULTILINE)
+    before, after = re.split(r"^values = .*\n", program, flags=re.MULTILINE)
     exec(before, names)
     found = load_digits()
     test = generator(0, "data.digits.split").permutation(len(found.target))[:360]
     run = compile(after, "card.md", "exec")
     for image in found.images[test].astype(np.float32):
-        exec(run, names | {"pixels": image[None, None]})
+        exec(run, names | {"values": image[None, None]})
     right = sum(answer == [str(label)] for answer, label in zip(answers, found.target[test], strict=True))
     assert 100 * right / len(test) == pytest.approx(row["quality"]["exported"])
 

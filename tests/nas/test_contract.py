@@ -17,9 +17,9 @@ from nas.stages.contract import ENOUGH, ROUNDS, best_float, choose, finalists, h
 from nas.stages.search import within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
+from nas.testing.strategies import example
 from nas.verify import GUARD, Measurements
 from spaces import Architecture
-from tests.nas.strategy_contract import example
 
 Budget = Mapping[str, float]
 

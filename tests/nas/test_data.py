@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas.data import DATASETS, DataError, Dataset, Pixels, Shuffled, Split
+from nas.data import DATASETS, DataError, Dataset, Request, Shuffled, Split
 from nas.data import fashion_mnist as module
+from nas.data.augment import Shift
 from spaces.datasets import SHAPES
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "fashion_mnist"
@@ -26,7 +27,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "fashion_mnist"
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """The real ones."""
-    return DATASETS["digits"](None)
+    return DATASETS["digits"](Request())
 
 
 # --- Digits -----------------------------------------------------------------------------------------------------------
@@ -47,9 +48,9 @@ def test_what_a_network_of_digits_is_fed_is_said(digits: Dataset) -> None:
 
     said = digits.interface(2)
     assert said["classes"] == [str(n) for n in range(10)]
-    assert {k: said["input"][k] for k in ("shape", "low", "high")} == {"shape": [2, 1, 8, 8], "low": 0, "high": 16}
+    assert (said["input_shape"], said["low"], said["high"]) == ([2, 1, 8, 8], 0, 16)
     raw = load_digits().images.astype(np.float32)
-    fed = ((raw - said["input"]["mean"]) / said["input"]["deviation"]).reshape(len(raw), -1)
+    fed = ((raw - said["mean"]) / said["deviation"]).reshape(len(raw), -1)
     assert {row.tobytes() for row in digits.test.images.numpy()} <= {row.tobytes() for row in fed}
 
 
@@ -70,7 +71,7 @@ def test_the_splits_are_disjoint_and_together_all_of_the_data(digits: Dataset) -
 
 def test_the_split_is_the_same_on_every_load(digits: Dataset) -> None:
     """Whatever the seed of a run: the test images of one run are never training images of another."""
-    again = DATASETS["digits"](None)
+    again = DATASETS["digits"](Request())
     for mine, other in ((digits.train, again.train), (digits.validation, again.validation), (digits.test, again.test)):
         assert torch.equal(mine.images, other.images)
         assert torch.equal(mine.labels, other.labels)
@@ -132,7 +133,7 @@ def tagged(count: int, shift: int) -> Dataset:
     images = torch.zeros(count, 1, 5, 7)
     images[:, 0, 2, 3] = torch.arange(1, count + 1)
     split = Split(images, torch.arange(count))
-    return Dataset("tagged", tuple(map(str, range(count))), Pixels(0, 1, 0, 1), split, split, split, shift)
+    return Dataset("tagged", count, split, split, split, Shift(shift))
 
 
 @settings(deadline=None, max_examples=20)
@@ -216,11 +217,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
 def test_idx_files_are_read_packed_or_not(tmp_path: Path, packed: bool) -> None:
     """The training images are parted into training and validation; all are standardised by the former."""
-    made = module.load(folder_of(tmp_path / "data", packed))
+    made = module.load(Request(root=folder_of(tmp_path / "data", packed)))
     assert [len(s) for s in (made.train, made.validation, made.test)] == [45, 15, 10]
     assert (made.shape, made.classes) == SHAPES["fashion_mnist"]
     assert float(made.train.images.mean()) == pytest.approx(0, abs=1e-5)
-    again = module.load(folder_of(tmp_path / "data", packed))
+    again = module.load(Request(root=folder_of(tmp_path / "data", packed)))
     assert torch.equal(made.validation.images, again.validation.images)
 
 
@@ -266,26 +267,27 @@ def test_a_missing_damaged_or_foreign_file_is_named(tmp_path: Path, change: dict
     """A DataError that begins with the file, or the folder where it is about two files; no other error."""
     folder = folder_of(tmp_path / "data", **change)
     with pytest.raises(DataError, match=rf"\A{re.escape(str(folder) + message)}"):
-        module.load(folder)
+        module.load(Request(root=folder))
 
 
 def test_too_few_images_for_a_validation_split_are_refused(tmp_path: Path) -> None:
     """The real size of it is 5,000."""
     folder = folder_of(tmp_path / "data")
-    with pytest.raises(DataError, match=r"60 training images leave none after 5000 for validation\Z"):
-        module.load(folder)
+    with pytest.raises(DataError, match=r"60 training images leave none after 5000 for validation \[too-few\]\Z"):
+        module.load(Request(root=folder))
 
 
 def test_a_dataset_of_files_needs_a_folder() -> None:
     """Reading a space.yaml refuses it before; this is for callers."""
-    with pytest.raises(DataError, match=r"\Adataset fashion_mnist needs data\.root: a folder with train-images"):
-        module.load(None)
+    with pytest.raises(DataError, match=r"\Adataset fashion_mnist: it needs data\.root: a folder with train-images"):
+        module.load(Request())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared/data/fashion_mnist beside this checkout")
 def test_the_real_fashion_mnist_is_read() -> None:
     """55,000 / 5,000 / 10,000, every class in each."""
-    made = module.load(SHARED)
+    made = module.load(Request(root=SHARED))
     assert [len(s) for s in (made.train, made.validation, made.test)] == [55_000, 5_000, 10_000]
     assert torch.bincount(made.test.labels).tolist() == [1000] * 10
-    assert made.shift == 2
+    assert isinstance(made.augment, Shift)
+    assert made.augment.pixels == 2

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from nas import experiment
 from nas.data import DATASETS
-from nas.experiment import BACKENDS, LIMITS, NEED_ROOT, SCHEMES, Experiment, load
+from nas.datasets import ENTRY, KINDS
+from nas.experiment import BACKENDS, LIMITS, SCHEMES, Experiment, load
 from nas.objectives import OBJECTIVES
 from nas.strategies import STRATEGIES
 from predictors.latency.backends import onnxruntime as backend
+from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.yaml import SpecError
 from supernets import training
 
@@ -46,10 +48,10 @@ def test_names_are_those_of_the_registries() -> None:
     """The lists that reading needs without loading torch are the ones that running has."""
     assert set(SCHEMES) == set(training.SCHEMES)
     assert set(experiment.STRATEGIES) == set(STRATEGIES)
-    assert set(experiment.DATASETS) == set(DATASETS)
+    assert set(KINDS) == set(DATASETS)
+    assert {*SHAPES, *ANY_SHAPE, ENTRY} == set(KINDS)
     assert set(BACKENDS) == {backend.NAME}
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
-    assert set(NEED_ROOT) <= set(DATASETS)
 
 
 def test_only_the_model_has_no_default(tmp_path: Path) -> None:
@@ -286,9 +288,11 @@ def test_a_missing_data_folder_names_the_nearest(tmp_path: Path) -> None:
     refused(
         tmp_path,
         f"data: {{dataset: fashion_mnist, root: fashion-mnist}}\n{MODEL}",
-        "1:38: no folder 'fashion-mnist' [missing-file]\n  hint: did you mean 'fashion_mnist'?",
+        "1:38: no file or folder 'fashion-mnist' [missing-file]\n  hint: did you mean 'fashion_mnist'?",
     )
-    refused(tmp_path, f"data: {{root: no/such/place}}\n{MODEL}", "1:14: no folder 'no/such/place' [missing-file]")
+    refused(
+        tmp_path, f"data: {{root: no/such/place}}\n{MODEL}", "1:14: no file or folder 'no/such/place' [missing-file]"
+    )
 
 
 def test_a_model_for_other_images_than_the_data_is_refused(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def full() -> DiskFull:
         (ValueError("f:1:1: it is wrong [own-code]\n  hint: none"), "f:1:1: it is wrong [own-code]\n  hint: none"),
         (ValueError("it is wrong"), "it is wrong [wrong-value]"),
         (Busy("lock: held by process 1"), "lock: held by process 1 [busy]"),
-        (DataError("data: 3 images"), "data: 3 images [wrong-data]"),
+        (DataError("data", "3 images", "too-few", "add some"), "data: 3 images [too-few]\n  hint: add some"),
         (TableError("t.json: damaged"), f"t.json: damaged [wrong-table]\n  hint: {problems.A_TABLE}"),
         (
             StoreDamaged("store/x: it is gone"),

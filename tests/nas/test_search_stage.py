@@ -13,8 +13,8 @@ from nas.ledger import Ledger
 from nas.stages.search import BATCH, Plan, ReplayError, distinct, pareto, search, within
 from nas.strategies import Result
 from nas.terminal import Progress
+from nas.testing.strategies import OBJECTIVES, example, score
 from spaces import Architecture
-from tests.nas.strategy_contract import OBJECTIVES, example, score
 
 
 class Answers:

@@ -119,5 +119,27 @@ def test_a_table_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) -> N
         (tmp_path / "t.csv").write_text(text, encoding="utf-8")
         with pytest.raises(WrongTable, match=message):
             read_table(tmp_path / "t.csv", space)
-    with pytest.raises(WrongTable, match=r"cannot be read: .* \[missing-file\]"):
+    with pytest.raises(WrongTable, match=r"none\.csv: no such file or folder \[missing-file\]"):
         read_table(tmp_path / "none.csv", space)
+
+
+def test_a_budget_known_ahead_wastes_nothing(data: Tabular) -> None:
+    """And one that is not is learned by breaking it; the regret is from the best that keeps it."""
+    blind = Task(data, "signal", "truth", "ms", 60, limit=4.0)
+    told = replace(blind, ahead="ms")
+    for name in ("random", "local_search", "predictor_guided", "nsga2"):
+        assert run(name, told, 0).wasted == 0
+    assert run("random", blind, 0).wasted > 20
+    trace = run("local_search", told, 1)
+    best = max(data.columns["truth"][data.columns["ms"] <= 4])
+    assert best == 88.0
+    assert regrets(told, trace.rows)[-1] == 0
+    rows = np.array([-1, data.rows[data.space.architecture({"a": 5, "b": 2, "c": "y"}).key], trace.rows[-1]])
+    assert (regrets(told, rows)[:2] == 88 - data.columns["truth"].min()).all()  # not in the table, over the limit
+
+
+def test_limits_are_about_a_second_column(table: tuple[Path, Path]) -> None:
+    """Told before anything runs."""
+    message = "--limit and --ahead are about the column of --second: give it [missing-key]"
+    arguments = ["--space", table[0], "--table", table[1], "--objective", "signal", "--limit", "3"]
+    refused(nas("bench", "strategies", *arguments), message)
