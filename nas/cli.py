@@ -158,7 +158,7 @@ def _finish(run: Any, as_json: bool, quiet: bool) -> None:
 def _resume(run: Any) -> str:
     """The command that goes on with a run, as it can be pasted."""
     where = [] if run.folder.parent == DEFAULT_RUNS else ["--runs", str(run.folder.parent)]
-    allowed = [word for package in run.plugins for word in ("--plugin", package)]
+    allowed = [part for package in run.plugins for part in ("--plugin", package)]
     return shlex.join(["nas", "resume", run.name, *where, *allowed])
 
 

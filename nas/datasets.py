@@ -18,7 +18,7 @@ Options = Callable[[Section], dict[str, Any]]
 """Asks a section for the keys of a dataset; what is wrong with their values becomes a problem."""
 
 ENTRY = "entry"
-MOST_BATCH = 10_000
+MOST_BATCH = 10_000  # examples, far beyond use
 MOST_SHARE = 0.45  # of all examples for validation, and for test
 
 
@@ -124,9 +124,10 @@ def read_data(section: Section, path: Path, problems: Problems) -> Data:
     if section.has(ENTRY) and section.has("dataset"):
         problems.add(section.mark(ENTRY), "data has a dataset or an entry, not both", "ambiguous")
     dataset = section.text("dataset", ENTRY if section.has(ENTRY) else Data.dataset, among=NAMED)
-    # Of an unknown dataset check what can be checked: most likely its name is only mistyped.
     written = section.child("dataset")
-    kind = KINDS[dataset if written is None else nearest(str(plain(written)), NAMED) or dataset]
+    if written is not None:  # of an unknown dataset check what can be checked: most likely its name is only mistyped
+        dataset = nearest(str(plain(written)), NAMED) or dataset
+    kind = KINDS[dataset]
     batch = section.integer("batch", Data.batch, at_least=2, at_most=MOST_BATCH)
     made = Data(dataset, section.text("root", None), batch)
     made = replace(made, options=kind.options(section))

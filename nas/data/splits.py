@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,16 @@ class Dataset:
         """What has to be known to run a network of this many examples per call on its own."""
         return {"input_shape": [batch, *self.train.images.shape[1:]], **self.about}
 
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of the SHA-256 of all examples: files may change where they lie."""
+        found = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            for tensor in (part.images, part.labels):
+                found.update(f"{tensor.dtype} {list(tensor.shape)};".encode())
+                found.update(tensor.contiguous().numpy().data)
+        return found.hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -96,6 +108,11 @@ class Shuffled:
         self._batch = min(batch, len(dataset.train))
         self._seed = seed
         self._calibration_images = min(calibration_images, len(dataset.train))
+
+    @property
+    def digest(self) -> str:
+        """That of the dataset."""
+        return self._dataset.digest
 
     @property
     def loss(self) -> str:

@@ -32,10 +32,10 @@ class _Checkpoints:
         return self._entry.latest_checkpoint()
 
 
-def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
-    """Where the trained weights of this experiment and seed belong."""
+def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry:
+    """Where the trained weights of this experiment and seed belong. ``examples``: digest of the dataset."""
     settings = asked.to_json()
-    data = {**settings["data"], "root": None if asked.root is None else str(asked.root.resolve())}
+    data = {**settings["data"], "root": None, "examples": examples}  # wherever they lie
     inputs = {
         "space": settings["space"],
         "data": data,
@@ -65,7 +65,7 @@ def trained(
 ) -> tuple[Supernet, Entry]:
     """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
     net = build(asked.space, seed_for(seed, "train.weights"))
-    entry = entry_of(asked, seed, store)
+    entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:
             before = entry.latest_checkpoint()

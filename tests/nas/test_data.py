@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,22 @@ def test_images_are_standardised_by_the_training_ones(digits: Dataset) -> None:
     for split in (digits.validation, digits.test):
         assert abs(float(split.images.mean())) < 0.05
         assert float(split.images.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_the_digest_is_that_of_the_examples(digits: Dataset) -> None:
+    """Another pixel, label, type or part is another digest; a supernet trained on other data is not taken for it."""
+    assert digits.digest == DATASETS["digits"](Request()).digest
+    assert len(digits.digest) == 16
+    images, labels = digits.test.images.clone(), digits.test.labels.clone()
+    images[5, 0, 3, 3] += 1e-3
+    labels[5] += 1
+    others = [
+        replace(digits, test=Split(images, digits.test.labels)),
+        replace(digits, test=Split(digits.test.images, labels)),
+        replace(digits, test=Split(digits.test.images.double(), digits.test.labels)),
+        replace(digits, test=digits.validation, validation=digits.test),
+    ]
+    assert len({digits.digest, *(other.digest for other in others)}) == 5
 
 
 # --- Epochs -----------------------------------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ def test_what_fails_fails_alone() -> None:
 
 def test_an_interruption_is_no_failure() -> None:
     """Ctrl-C stops the search."""
-    with pytest.raises(KeyboardInterrupt):
-        judged(cast(Exception, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt, match="pressed"):
+        judged(cast(Exception, KeyboardInterrupt("pressed")))
 
 
 def test_answers_become_results_of_consecutive_trials() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nas import experiment
+from nas import datasets, experiment
 from nas.data import DATASETS
 from nas.datasets import ENTRY, KINDS
 from nas.experiment import BACKENDS, LIMITS, SCHEMES, Experiment, load
@@ -227,6 +227,93 @@ search: {{trials: {big}, evaluations: {big}, finalists: {big}}}
         f"5:18: 'space.search.trials' must be at least 1 and at most 1000000, not {big} [out-of-range]",
         f"5:47: 'space.search.evaluations' must be at least 20 and at most 100000, not {big} [out-of-range]",
         f"5:74: 'space.search.finalists' must be at least 1 and at most 100, not {big} [out-of-range]",
+    )
+
+
+ANY = "model: {family: convnet, input: [3, 16, 16], classes: 4, stages: [{}]}\n"
+GPT = "model: {family: gpt, tokens: 16, vocabulary: 256, embed: 32, depth: 1, heads: 4}\n"
+BERT = "model: {family: bert, tokens: 16, vocabulary: 256, embed: 32, depth: 1, heads: 4, ffn: 64}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            f"data: {{dataset: images, root: .}}\n{MODEL}",
+            ["2:8: data of any shape: 'space.model' needs the keys input and classes [missing-key]"],
+        ),
+        (
+            f"data: {{entry: a:b}}\n{MODEL}",
+            ["2:8: data of any shape: 'space.model' needs the keys input and classes [missing-key]"],
+        ),
+        (
+            f"data: {{dataset: images, validation: 0.5, flip: 1, limit: 0}}\n{ANY}",
+            [
+                "1:17: dataset images needs the key 'space.data.root': a folder with a folder per class, "
+                "or an NPZ file [missing-key]",
+                "1:37: 'space.data.validation' must be above 0 and at most 0.45, not 0.5 [out-of-range]",
+                "1:48: 'space.data.flip' must be true or false, not number 1 [wrong-type]",
+                "1:58: 'space.data.limit' must be at least 1, not 0 [out-of-range]",
+            ],
+        ),
+        (
+            f"data: {{dataset: image, root: ., flipp: true}}\n{ANY}",
+            [
+                "1:17: unknown name 'image' for 'space.data.dataset' [unknown-name]\n  hint: did you mean 'images'?",
+                "1:33: unknown key 'space.data.flipp' [unknown-key]\n  hint: did you mean 'flip'?",
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: ., tokens: words}}\n{GPT}",
+            [
+                "1:40: unknown name 'words' for 'space.data.tokens' [unknown-name]\n"
+                "  hint: known names: bytes, characters"
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: .}}\n{ANY}",
+            [
+                "1:17: dataset text is for networks of tokens, this one reads images [wrong-dataset]\n"
+                "  hint: datasets for it: cifar10, digits, fashion_mnist, huggingface, images"
+            ],
+        ),
+        (
+            f"data: {{dataset: digits}}\n{GPT}",
+            [
+                "1:17: dataset digits is for networks of images, this one reads tokens [wrong-dataset]\n"
+                "  hint: datasets for it: huggingface, text"
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: .}}\n{BERT}",
+            [
+                "1:17: to predict the next token a network must not look at it, but attention "
+                "blocks.0.attention.mix does [not-causal]\n  hint: choose the family gpt"
+            ],
+        ),
+    ],
+    ids=["any shape", "entry", "options", "mistyped", "tokens", "text", "images", "bert"],
+)
+def test_the_data_section_is_checked_against_dataset_and_network(tmp_path: Path, text: str, problems: Any) -> None:
+    """Options by the dataset, which must be for such networks."""
+    refused(tmp_path, text, *problems)
+
+
+def test_a_picture_network_takes_pictures(tmp_path: Path) -> None:
+    """Its scale is the only one; it needs no classes."""
+    model = (
+        "model: {family: superres, input: [3, 8, 8], scale: 3, channels: 8, head: &p {operation: simple_3}, body: *p, "
+    )
+    model = model.replace("&p ", "").replace("*p", "{operation: simple_3}")
+    model += "skip: {operation: simple_3}, upsample: {operation: simple_3}, tail: {depth: 0, operation: simple_3}}\n"
+    made = of(tmp_path, f"data: {{dataset: super_resolution, root: ., evaluate: centre}}\n{model}")
+    assert (datasets.reads(made.space), datasets.enlarges(made.space)) == ("pictures", 3)
+    assert made.data.options == {"validation": 0.1, "test": 0.2, "evaluate": "centre"}
+    refused(
+        tmp_path,
+        f"data: {{dataset: images, root: .}}\n{model}",
+        "1:17: dataset images is for networks of images, this one makes pictures [wrong-dataset]\n"
+        "  hint: datasets for it: huggingface, super_resolution",
     )
 
 

@@ -126,7 +126,7 @@ def test_what_the_reader_refused_is_one_problem(text: str) -> None:
     assert section.texts("b", ["x"], among=["x"]) == ["x"]
     assert len(problems) == known + 2
     section.require("c")
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(SpecError, match=r"missing key 'space.c' \[missing-key\]") as error:
         problems.raise_if_any()
     places = [(p.line, p.column, p.code == "missing-key") for p in error.value.problems]
     assert places == [(1, 1, False), (1, 1, True), (1, len(text) + 3, False), (2, 5, False)]

@@ -150,5 +150,5 @@ def test_tinyshakespeare_is_read() -> None:
     """65 characters, a million windows' worth of them."""
     dataset = check_dataset(lambda: made("text", SHARED / "text" / "tinyshakespeare.txt", **shape(64, 65)))
     assert len(dataset.about["vocabulary"]) == 65
-    assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [15684, 871, 871]
+    assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [15685, 871, 871]
     assert decoded(dataset, dataset.train.images)[:14] == "First Citizen:"
