@@ -350,7 +350,10 @@ def test_any_trial_of_the_search_is_known_by_its_key(finished: Finished) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0123456789abcdef", "run 'tiny-1' knows no network of key 0123456789abcdef [unknown-architecture]"),
+        (
+            "0123456789abcdef",
+            "run 'tiny-1' knows no network of key 0123456789abcdef [unknown-architecture]\n  hint: nas show tiny-1",
+        ),
         (
             "nothing.json",
             "nothing.json: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]",
