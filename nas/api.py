@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Search:
         return None if key is None else str(key)
 
     def export(self, out: str | Path, latency_ms: float | None = None) -> dict[str, Any]:
-        """Copy the files of the best measured finalist within ``latency_ms`` (default: the run's budget) to ``out``.
+        """Copy the files of the best measured network within ``latency_ms`` (default: the run's budget) to ``out``.
 
         Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast, and
         ``ValueError`` if its model is not the file that was exported.
@@ -50,28 +51,28 @@ class Search:
         model = self.run.folder / row["model"]
         recorded = {record["key"]: record["sha256"] for record in self.run.ledger.of("export")}
         if files.file_digest(model) != recorded.get(row["key"]):
-            raise ValueError(f"{model}: not the file that was exported (SHA-256 differs)")
+            raise ValueError(f"{model}: not the file that was exported, its SHA-256 differs [changed-file]")
         for file in sorted(f for f in model.parent.iterdir() if not f.name.startswith(".")):  # kills leave .tmp files
             files.write_atomic(Path(out) / file.name, file.read_bytes())
         return row
 
 
 def best_row(result: Mapping[str, Any], limits: Mapping[str, float], source: Path) -> dict[str, Any]:
-    """The best finalist whose measured upper bound and size keep the limits.
+    """The best exported network, baseline or finalist, whose measured upper bound and size keep the limits.
 
     Raises :class:`Nothing`, which says how to search the experiment in ``source`` for one.
     """
-    from nas.stages.contract import choose, latency_ms
+    from nas.report import words
+    from nas.stages.contract import choose
 
-    row = choose(result["finalists"], limits)
+    row = choose([dict(network) for network in words.networks(result)], limits)
     if row is None:
-        fastest = min(result["finalists"], key=latency_ms)
-        upper = latency_ms(fastest)
-        raise Nothing(
-            f"no finalist of {result['run']} keeps {dict(limits)}; the fastest is {fastest['key']} "
-            f"with at most {upper:.4f} ms. Search for it: nas search {source} "
-            f"--latency-ms {limits.get('latency_ms', upper):g}"
-        )
+        runs = source.parents[1]
+        command = ["nas", "search", str(source), *([] if runs == Path("runs") else ["--runs", str(runs)])]
+        if "latency_ms" in limits:
+            command += ["--latency-ms", f"{limits['latency_ms']:g}"]
+        missed = words.no_network({**result, "budget": limits})
+        raise Nothing(f"{result['run']}: {missed} [no-network]\n  hint: search for one: {shlex.join(command)}")
     return row
 
 

@@ -40,6 +40,7 @@ def strategies(
     as_json: Json = False,
 ) -> None:
     """Strategies side by side on a table, at equal numbers of evaluations; random search is always among them."""
+    from nas import files
     from nas.protocol.compare import Task, compare
     from nas.terminal import Progress, Terminal
     from spaces.load import load
@@ -50,11 +51,13 @@ def strategies(
     from nas.evaluators.tabular import read_table
 
     data = checked(lambda: read_table(table, load(space)))
+    if out is not None:
+        checked(lambda: files.make_folder(out), writes=("--out", out))  # now, and not after all the work
     task = Task(data, objective, score or objective, second, evaluations, sense, limit, ahead)
     progress = Progress(Terminal(as_json), "bench")
     found = checked(lambda: compare(task, known, seeds, lambda name, done: progress(f"{name} seed", done, seeds)))
     if out is not None:
-        checked(lambda: _write(found, out))
+        checked(lambda: _write(found, out), writes=("--out", out))
     say(found, as_json, lambda: _text(found))
 
 

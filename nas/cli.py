@@ -63,7 +63,7 @@ def search(
     asked = checked(lambda: api.prepare(space, latency_ms, latency_share, seed, table, remeasure, plugin or ()))
     ctrl_c = interrupt.current()
     with ctrl_c.held():
-        run = checked(lambda: asked.start(runs))
+        run = checked(lambda: asked.start(runs), writes=("--runs", runs))
         ctrl_c.advice = f"go on with: {_resume(run)}"
     _finish(run, as_json, quiet)
 
@@ -82,7 +82,7 @@ def list_runs(runs: Runs = DEFAULT_RUNS, as_json: Json = False) -> None:
     from nas.report.tables import runs_table
     from nas.run import list_runs
 
-    found = [_summary(folder) for folder in list_runs(runs)]
+    found = [_summary(folder) for folder in checked(lambda: list_runs(runs))]
     say(found, as_json, lambda: runs_table(found, runs))
 
 
@@ -109,7 +109,7 @@ def export(
     opened = _opened(run, runs)
     result = _result(opened)
     try:
-        row = checked(lambda: Search(opened, result).export(out, latency_ms))
+        row = checked(lambda: Search(opened, result).export(out, latency_ms), writes=("--out", out))
     except Nothing as error:
         fail(str(error), NO_NETWORK)
     bound = row["latency_ms"]["measured_upper"]

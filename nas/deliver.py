@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,9 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     """
     calibration = evaluate.calibrate(architecture)
     network = extract(evaluate.net, architecture, calibration)
-    model = export.onnx(network, asked.device.batch)
+    interface = evaluate.dataset.interface(asked.device.batch)
+    metadata = {name: json.dumps(value) for name, value in interface.items()}
+    model = export.onnx(network, asked.device.batch, metadata)
     _same_codes(evaluate, network)
     split = evaluate.dataset.validation
     images = torch.cat([split.images, evaluate.dataset.train.images[:1_000]])
@@ -74,7 +77,8 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     audit = _audited(architecture, network, model, asked.device.threads)
     folder = exports / architecture.key
     files.write_atomic(folder / MODEL, model)
-    files.write_atomic(folder / ARCHITECTURE, architecture.to_json().encode())
+    about = {"key": architecture.key, "architecture": dict(architecture), **interface}
+    files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
     files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
     validation = evaluate.dataset.task.quality(in_supernet[: len(split)], split.labels)

@@ -212,8 +212,8 @@ def _train(section: Section) -> Train:
     made = Train(
         scheme=section.text("scheme", Train.scheme, among=SCHEMES),
         epochs=section.integer("epochs", Train.epochs, at_least=1, at_most=MOST["epochs"]),
-        learning_rate=section.number("learning_rate", Train.learning_rate, above=0),
-        weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0),
+        learning_rate=section.number("learning_rate", Train.learning_rate, above=0, at_most=10),
+        weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0, at_most=10),
         threads=_threads(section),
     )
     section.finish()

@@ -56,6 +56,7 @@ def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
 
 def find(run: Run, space: Space, text: str) -> Architecture:
     """The architecture that ``text`` names. Raises :class:`NotAnArchitecture`."""
+    hint = f"\n  hint: nas show {run.name} lists keys"
     if len(text) == 16 and all(c in "0123456789abcdef" for c in text):
         for record in run.ledger.of("export"):
             if record["key"] == text:
@@ -65,14 +66,16 @@ def find(run: Run, space: Space, text: str) -> Architecture:
                 architecture = space.at(int(row["index"]))
                 if architecture.key == text:
                     return architecture
-        raise NotAnArchitecture(f"run '{run.name}' knows no network of key {text} [unknown-architecture]")
+        raise NotAnArchitecture(f"run '{run.name}' knows no network of key {text} [unknown-architecture]{hint}")
     path = Path(text)
     try:
         source = path.read_text(encoding="utf-8") if not text.lstrip().startswith("{") else text
-        return space.architecture(Architecture.from_json(source))
+        exported = json.loads(source)  # an export's architecture.json says more than the architecture
+        inner = exported.get("architecture") if isinstance(exported, dict) else None
+        return space.architecture(Architecture.from_json(source if inner is None else json.dumps(inner)))
     except OSError as error:
         raise NotAnArchitecture(
-            f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]"
+            f"{text}: no key (16 hex digits), no JSON object, and no file to read [unknown-architecture]{hint}"
         ) from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise NotAnArchitecture(f"{text[:80]}: not JSON: {error} [syntax]") from error

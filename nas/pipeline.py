@@ -12,6 +12,7 @@ from nas.evaluate import Evaluator
 from nas.evaluators.predictor import Predictions
 from nas.evaluators.supernet import Subnets
 from nas.report import card, html
+from nas.report.words import networks
 from nas.result import Verified, result
 from nas.run import REPORT, RESULT, Run
 from nas.stages import contract
@@ -45,7 +46,7 @@ def execute(run: Run, terminal: Terminal) -> dict[str, Any]:
     with run.lock(), threads(1):
         terminal.log = run.log
         found = _Pipeline(run, terminal).run()
-        for row in found["finalists"]:
+        for row in networks(found):
             files.write_atomic((run.folder / row["model"]).with_name(CARD), card(row, found).encode())
         files.write_json(run.folder / RESULT, found, indent=2)
         files.write_atomic(run.folder / REPORT, html(found).encode())
@@ -99,6 +100,7 @@ class _Pipeline:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
         facts = {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        facts["interface"] = dataset.interface(asked.device.batch)
         facts["metric"] = dict(dataset.task.metric)
         return evaluate, Predictions(accuracy, latency), facts
 

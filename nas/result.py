@@ -16,7 +16,8 @@ from nas.stages.verifier import Row
 from nas.strategies import Result
 
 _OF_BASELINE = (
-    "key", "architecture", "quality", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated", "model",
+    "key", "architecture", "quality", "score", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated",
+    "top1_agreement", "model",
 )  # fmt: skip
 
 

@@ -94,4 +94,6 @@ def list_runs(runs: Path) -> list[Path]:
         name, _, number = folder.name.rpartition("-")
         return (name, int(number), "") if name and number.isdecimal() else (folder.name, 0, "")
 
-    return sorted((f for f in runs.iterdir() if (f / LEDGER).exists()), key=place) if runs.is_dir() else []
+    if not runs.exists():
+        return []
+    return sorted((f for f in runs.iterdir() if (f / LEDGER).exists()), key=place)

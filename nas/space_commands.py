@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,7 +100,7 @@ def schema(
     if out is None:
         print(text)
     else:
-        checked(lambda: files.write_atomic(out, f"{text}\n".encode()))
+        checked(lambda: files.write_atomic(out, f"{text}\n".encode()), writes=("--out", out))
 
 
 def _limits(written: list[str]) -> dict[str, float]:
@@ -110,4 +111,6 @@ def _limits(written: list[str]) -> dict[str, float]:
             found[name] = float(number)
         except ValueError:
             raise ValueError(f"--limit {text}: write NAME=NUMBER, like macs=3e8 [syntax]") from None
+        if not 0 < found[name] < math.inf:
+            raise ValueError(f"--limit {text}: a limit is a finite number above 0 [out-of-range]")
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -14,21 +16,26 @@ WRONG_INPUT, NO_NETWORK, DISK = 2, 3, 74
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 
 
-def checked(action: Callable[[], Any]) -> Any:
-    """The action's value; our own errors become a message and an exit status."""
+def checked(action: Callable[[], Any], writes: tuple[str, Path] | None = None) -> Any:
+    """The action's value; our own errors become a message and an exit status.
+
+    ``writes``: the option that says where the action writes, and the path that it was given.
+    """
     from nas.api import Nothing
-    from nas.files import Busy, DiskFull
+    from nas.files import DiskFull
+    from nas.problems import said, writing
 
     try:
-        return action()
+        with writing(*writes) if writes else nullcontext():
+            return action()
     except Nothing:
         raise
     except DiskFull as error:
-        fail(f"{error}; free {error.needed_bytes} bytes or more, then resume", DISK)
-    except (ValueError, Busy, RuntimeError, FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        if type(error).__module__.split(".")[0] in ("builtins",) and not isinstance(error, ValueError | OSError):
+        fail(said(error), DISK)
+    except (ValueError, RuntimeError, OSError) as error:
+        if type(error).__module__ == "builtins" and not isinstance(error, ValueError | OSError):
             raise  # a bug of ours, not the user's input
-        fail(str(error), WRONG_INPUT)
+        fail(said(error), WRONG_INPUT)
 
 
 def say(value: Any, as_json: bool, text: Callable[[], str]) -> None:

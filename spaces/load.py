@@ -29,7 +29,11 @@ def zoo() -> list[str]:
 def locate(source: str | Path) -> Path:
     """The file meant by a path or a zoo name. Raises :class:`SpecError` with the nearest name if there is none."""
     path = Path(source)
-    if path.exists() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
+    if is_path and not path.exists() and path.stem in zoo():
+        hint = f"the zoo has a space of this name: write {path.stem}"
+        raise SpecError([Problem(str(source), 1, 1, f"no such file: {shown(path.name)}", "missing-file", hint)])
+    if is_path or path.exists():
         return path
     if str(source) in zoo():
         return ZOO / f"{source}.yaml"
@@ -64,7 +68,7 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     for key in SECTIONS:
         root.child(key)
     root.finish()
-    name = root.text("name", default_name)
+    name = root.text("name", _as_name(default_name))
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         problems.add(
             root.mark("name"), f"name {shown(name)} must be lower-case letters, digits, '.', '_' or '-'", "wrong-name"
@@ -99,6 +103,11 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
         written = {key: node for key in ("data", "model", "precision") if (node := root.child(key)) is not None}
         space.document = {"name": name, **{key: plain(node) for key, node in written.items()}}
     return space
+
+
+def _as_name(stem: str) -> str:
+    """A name made of that of a file, which may have spaces and capitals."""
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:64] or "space"
 
 
 def _space(

@@ -29,4 +29,5 @@ def load(request: Request) -> Dataset:
         return Split(scale(images[rows]), torch.from_numpy(labels[rows]))
 
     parts = split(train), split(validation), split(test)
-    return Dataset("digits", 10, *parts, Shift(1, float(parts[0].images.min())), about=scale.to_json())
+    about = {**scale.to_json(), "low": 0, "high": 16, "classes": list(map(str, found.target_names))}
+    return Dataset("digits", 10, *parts, Shift(1, float(parts[0].images.min())), about=about)

@@ -19,6 +19,7 @@ from spaces.randomness import generator
 
 VALIDATION = 5_000
 CLASSES, SIDE = 10, 28
+NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _MOST_BYTES = 1_000_000_000
 
 
@@ -40,7 +41,8 @@ def load(request: Request) -> Dataset:
     learned = split(images[train], labels[train])
     rest = split(images[validation], labels[validation]), split(*parts["t10k"])
     augment = Shift(2, float(learned.images.min()))
-    return Dataset("fashion_mnist", CLASSES, learned, *rest, augment, about=scale.to_json())
+    about = {**scale.to_json(), "low": 0, "high": 255, "classes": list(NAMES)}
+    return Dataset("fashion_mnist", CLASSES, learned, *rest, augment, about=about)
 
 
 def _part(root: Path, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -82,6 +82,7 @@ def classified(
 
     learned = split(train)
     augment = Shift(options.get("shift", 0), float(learned.images.min()), options.get("flip", False))
-    about = {**scale.to_json(), **({"classes": list(names)} if names else {})}
+    values = {"low": 0, "high": 255} if train.images.dtype == np.uint8 else {}
+    about = {**scale.to_json(), **values, **({"classes": list(names)} if names else {})}
     held_out = split(parts["validation"]), split(parts["test"])
     return Dataset(name, request.classes, learned, *held_out, augment, about=about)

@@ -54,6 +54,10 @@ class Dataset:
         sizes = [int(size) for size in self.train.images.shape[1:]]
         return (1, sizes[0], 1) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
 
+    def interface(self, batch: int) -> dict[str, Any]:
+        """What has to be known to run a network of this many examples per call on its own."""
+        return {"input_shape": [batch, *self.train.images.shape[1:]], **self.about}
+
     @cached_property
     def digest(self) -> str:
         """16 hex digits of the SHA-256 of all examples: files may change where they lie."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluators.base import Failed, Values
+from nas.problems import of_disk
 from spaces import Architecture, Space
 from spaces.yaml import nearest
 
@@ -61,8 +62,10 @@ def read_table(path: Path, space: Space) -> Tabular:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise WrongTable(f"{path}: cannot be read: {error} [missing-file]") from error
+    except OSError as error:
+        raise WrongTable(of_disk(error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WrongTable(f"{path}: not a CSV file in UTF-8: {error} [syntax]") from error
     if not lines or ARCHITECTURE not in lines[0]:
         raise WrongTable(f"{path}:1: the table needs a column '{ARCHITECTURE}' and at least one row [missing-key]")
     rows: dict[str, int] = {}

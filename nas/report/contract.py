@@ -9,8 +9,9 @@ from nas.report.markup import Html, join, link, scrolled, section, tag
 from nas.report.words import Row
 
 _NOTE = (
-    "The budget is held against the measured upper bound. KB are 1,000 bytes. A container layer is stored in few bits "
-    "and runs on the kernel of more bits; a simulated layer has a precision that no kernel of this device runs."
+    f"The budget is held against the measured upper bound. {words.SPLITS.capitalize()}. KB are 1,000 bytes. A "
+    "container layer is stored in few bits and runs on the kernel of more bits; a simulated layer has a precision that "
+    "no kernel of this device runs."
 )
 
 
@@ -43,7 +44,7 @@ def _groups(result: Row) -> list[tuple[str, int]]:
 
 def _head(result: Row) -> Html:
     groups = [tag("th", name, scope="colgroup", colspan=str(span), class_="group") for name, span in _groups(result)]
-    size = ["asked"] if "size_bytes" in result["budget"] else []
+    size = ["asked of the file"] if "size_bytes" in result["budget"] else []
     numbers = ["asked", "predicted", "measured median", "measured upper bound"]
     numbers += ["predicted, validation", "measured in the supernet, validation", "measured on the exported file, test"]
     texts = ["by precision, counted; labels", "executed kernels, counted"]

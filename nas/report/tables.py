@@ -17,22 +17,23 @@ def result_table(result: Mapping[str, Any]) -> str:
     budget = result["budget"].get("latency_ms")
     rows = [_network("* " if f["key"] == result["chosen"] else "  ", f["key"], f) for f in result["finalists"]]
     rows += [_network("  ", b["name"], b) for b in result["baselines"]]
-    title = f"{result['run']}: {result['metric']['name']} in {result['metric']['unit']}, latency in ms"
+    title = f"{result['run']}: {result['metric']['name']}"
+    unit = result["metric"]["unit"]
     heads = [
         "network",
-        "asked",
-        "predicted",
-        "measured",
-        "upper bound",
-        "predicted",
-        "supernet",
-        "exported",
-        "KB",
-        "kernels",
+        "asked\nms",
+        "predicted\nms",
+        "measured\nms",
+        "upper bound\nms",
+        f"predicted\n{unit}",
+        f"supernet\nvalidation {unit}",
+        f"exported\ntest {unit}",
+        "size\nKB",
+        "executed\nkernels",
     ]
     asked = "-" if budget is None else f"{budget:.4f}"
     body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
-    lines = [table(title, heads, body), *_sentences(result)]
+    lines = [table(title, heads, body), words.SPLITS, *_sentences(result)]
     if not result["verified"]:
         lines.append(words.UNVERIFIED)
     return "\n".join(lines)
@@ -119,7 +120,7 @@ def table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(heads))
     for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i == 0 or head == "kernels" else "right", overflow="fold")
+        table.add_column(head, justify="left" if i == 0 or head.endswith("kernels") else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()

@@ -9,12 +9,18 @@ from typing import Any
 Row = Mapping[str, Any]
 
 UNVERIFIED = "not verified here: latencies are answered from recorded measurements"
+SPLITS = (
+    "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
+    "test images, seen once"
+)
 _KERNELS = {"Conv", "FusedConv", "Gemm", "FusedGemm"}
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds with four decimals, without the unit."""
-    return "-" if value is None else f"{value:.4f}"
+    """Milliseconds with four decimals, or as many as a tiny number needs, without the unit."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value >= 0.001 or not value else f"{value:.2g}"
 
 
 def points(value: float | None) -> str:
@@ -40,9 +46,13 @@ def precisions(architecture: Mapping[str, Any]) -> str:
 
 def budget(limits: Mapping[str, float]) -> str:
     """The limits of a budget."""
-    said = {"latency_ms": "latency at most {:.4f} ms", "size_bytes": "size at most {:,.0f} bytes"}
-    parts = [said.get(name, name + " at most {:.6g}").format(limit) for name, limit in limits.items()]
-    return ", ".join(parts) or "none"
+    return ", ".join(_limit(name, limit) for name, limit in limits.items()) or "none"
+
+
+def _limit(name: str, limit: float) -> str:
+    if name == "latency_ms":
+        return f"latency at most {ms(limit)} ms"
+    return f"size at most {limit:,.0f} bytes" if name == "size_bytes" else f"{name} at most {limit:.6g}"
 
 
 def chosen(result: Row) -> Row | None:
@@ -62,9 +72,17 @@ def fill(row: Row, limits: Mapping[str, float]) -> float:
     return max((values[name] / limit for name, limit in limits.items() if name in values), default=0.0)
 
 
+def networks(result: Row) -> list[Row]:
+    """All networks that were measured, each once: finalists, then baselines, which have a name."""
+    found: dict[str, Row] = {}
+    for row in (*result["finalists"], *result["baselines"]):
+        found.setdefault(row["key"], row)
+    return list(found.values())
+
+
 def nearest(result: Row) -> Row | None:
-    """The finalist that keeps the budget best, or misses it least."""
-    return min(result["finalists"], key=lambda row: fill(row, result["budget"]), default=None)
+    """The measured network that keeps the budget best, or misses it least, whoever found it."""
+    return min(networks(result), key=lambda row: fill(row, result["budget"]), default=None)
 
 
 def no_network(result: Row) -> str:
@@ -75,8 +93,9 @@ def no_network(result: Row) -> str:
         return f"{said}; none could be verified"
     over = 100 * (fill(row, result["budget"]) - 1)
     known = "predicted" if row["latency_ms"]["measured_upper"] is None else "at most"
-    values = f"{known} {bound_ms(row):.4f} ms, {kb(row['size_bytes'])} KB"
-    return f"{said}; the nearest is {row['key']}: {values}, {over:.1f} % over"
+    values = f"{known} {ms(bound_ms(row))} ms, {kb(row['size_bytes'])} KB"
+    name = f"{row['key']} ({row['name']})" if "name" in row else row["key"]
+    return f"{said}; the nearest is {name}: {values}, {over:.1f} % over"
 
 
 def refusal(refused: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def latency_ms(row: Row) -> float:
 
 def holds(row: Row, budget: Mapping[str, float]) -> bool:
     """Whether a row keeps the budget: latency by :func:`latency_ms`."""
-    values = {**row["costs"], "latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
+    values = {**row.get("costs", {}), "latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
     return all(values[name] <= limit for name, limit in budget.items())
 
 
@@ -73,7 +74,7 @@ def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:
 
 def order(row: Row) -> tuple[float, float, str]:
     """To compare rows by quality as :meth:`Verifier.order` compares candidates."""
-    return row["quality"]["supernet"], row["score"], row["key"]
+    return row["quality"]["supernet"], row.get("score", -math.inf), row["key"]
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:

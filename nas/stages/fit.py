@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from predictors.accuracy import AccuracyPredictor, fit, signal
 from predictors.metrics import tau
 from spaces import Architecture
 from spaces.randomness import generator
+from supernets import TrainingDiverged
 
 HELD_OUT = 60
 EVALUATIONS = "evaluations.json"
@@ -92,6 +94,8 @@ def _row(architecture: Architecture, evaluate: Evaluator) -> Row:
         logits = evaluate.logits(architecture, split, evaluate.calibrate(architecture))
     quality = evaluate.dataset.task.quality
     whole = quality(logits, split.labels)
+    if not math.isfinite(whole.log_likelihood):
+        raise TrainingDiverged(f"subnet {architecture.key}: its loss is not finite after the training")
     halves = [quality(logits[i::2], split.labels[i::2]).log_likelihood for i in (0, 1)]
     return {
         "architecture": dict(architecture),

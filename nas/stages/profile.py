@@ -10,6 +10,7 @@ import numpy as np
 
 from nas import files
 from nas.experiment import Experiment
+from nas.problems import A_TABLE, of_disk
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from predictors.latency import LatencyModel, Table, TableError, fit, networks_to_time, profile
@@ -78,7 +79,9 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
     """
     try:
         table = Table.from_json(files.read_json(path), str(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise TableError(of_disk(error, A_TABLE)) from error
+    except ValueError as error:
         raise TableError(str(error)) from error
     wanted = asked.device.target().fingerprint()
     for name in ("backend", "threads", "batch"):

@@ -1,7 +1,7 @@
 """From the text of a ``space.yaml`` to checked values: typed nodes with places, and every problem at once."""
 
 from spaces.yaml.errors import Mark, Problem, Problems, SpecError, nearest, shown
-from spaces.yaml.reader import Mapping, Node, Scalar, Sequence, Value, plain, read_file, read_text
+from spaces.yaml.reader import Mapping, Node, Scalar, Sequence, Value, nearest_file, plain, read_file, read_text
 from spaces.yaml.section import Section, describe
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Value",
     "describe",
     "nearest",
+    "nearest_file",
     "plain",
     "read_file",
     "read_text",

@@ -61,7 +61,7 @@ def read_file(path: str | os.PathLike[str], problems: Problems | None = None) ->
     own = Problems(str(path)) if problems is None else problems
     try:
         if not path.exists():
-            raise own.stop(Mark(1, 1), f"no such file: {shown(path.name)}", "missing-file", _nearest_file(path))
+            raise own.stop(Mark(1, 1), f"no such file: {shown(path.name)}", "missing-file", nearest_file(path))
         if not path.is_file():  # opening a pipe would wait for ever
             raise own.stop(Mark(1, 1), "not a regular file", "unreadable")
         with path.open("rb") as stream:
@@ -94,7 +94,8 @@ def plain(node: Node) -> object:
             return {key.value: plain(value) for key, value in node.entries}
 
 
-def _nearest_file(path: Path) -> str | None:
+def nearest_file(path: Path) -> str | None:
+    """A hint for a missing file: the nearest name in its folder, or that there is no such folder."""
     try:
         with os.scandir(path.parent) as entries:
             guess = nearest(path.name, [entry.name for entry in islice(entries, 1000)])
@@ -310,4 +311,4 @@ def _surprising(text: str) -> bool:
     return _OCTAL.fullmatch(text) is not None or any(pattern.match(text) for _, pattern in yaml_1_1)
 
 
-__all__ = ["Mapping", "Mark", "Node", "Scalar", "Sequence", "Value", "plain", "read_file", "read_text"]
+__all__ = ["Mapping", "Mark", "Node", "Scalar", "Sequence", "Value", "nearest_file", "plain", "read_file", "read_text"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from spaces import INPUT
@@ -11,10 +13,11 @@ from supernets.graph import stored8
 from supernets.plain import Network, Quantized
 
 
-def onnx(network: Network, batch: int = 1) -> bytes:
+def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
     """Serialised ONNX model of ``network``: input ``input`` (batch, c, h, w) float32, output: logits (batch, classes).
 
     Quantized layers keep their integer codes as initialisers; see :mod:`supernets.export.qdq` for the forms.
+    ``metadata`` is kept in the model's ``metadata_props``.
     """
     writer = GraphWriter(INPUT, (batch, *network.input_shape))
     for name in stored8(network.layers):
@@ -28,7 +31,7 @@ def onnx(network: Network, batch: int = 1) -> bytes:
             weight, bias = _parameters(writer, layer.path, network.module(layer.path))
         writer.layer(layer, weight, bias)
     last = network.layers[-1]
-    return writer.model(last.path, (batch, last.c_out))
+    return writer.model(last.path, (batch, last.c_out), metadata=metadata)
 
 
 def _parameters(writer: GraphWriter, path: str, module: nn.Module) -> tuple[str, str]:

@@ -11,6 +11,7 @@ The forms, each found by measurement (what else was tried runs in float, silentl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -126,12 +127,16 @@ class GraphWriter:
         if layer.path in self._grids:
             self.store(layer.path)
 
-    def model(self, output: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT) -> bytes:
+    def model(
+        self, output: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
         """The checked model, serialised. ``output`` must exist as a float tensor (or of ``dtype``)."""
         outputs = [helper.make_tensor_value_info(output, dtype, shape)]
         graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="nas"
         )
+        helper.set_model_props(model, dict(metadata or {}))
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())

@@ -43,6 +43,18 @@ def test_digits_are_split_into_1077_360_and_360(digits: Dataset) -> None:
         assert set(split.labels.tolist()) == set(range(10))
 
 
+def test_what_a_network_of_digits_is_fed_is_said(digits: Dataset) -> None:
+    """Enough to make test images of raw ones."""
+    from sklearn.datasets import load_digits
+
+    said = digits.interface(2)
+    assert said["classes"] == [str(n) for n in range(10)]
+    assert (said["input_shape"], said["low"], said["high"]) == ([2, 1, 8, 8], 0, 16)
+    raw = load_digits().images.astype(np.float32)
+    fed = ((raw - said["mean"]) / said["deviation"]).reshape(len(raw), -1)
+    assert {row.tobytes() for row in digits.test.images.numpy()} <= {row.tobytes() for row in fed}
+
+
 def test_the_splits_are_disjoint_and_together_all_of_the_data(digits: Dataset) -> None:
     """As multisets of images: none is in two splits, none is lost."""
     from sklearn.datasets import load_digits

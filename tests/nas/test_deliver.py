@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -65,10 +66,14 @@ def test_a_delivery_is_four_files_in_a_folder_of_the_key(
         "data.json",
     }
     assert (made.folder / "model.onnx").read_bytes() == made.model
-    assert Architecture.from_json((made.folder / "architecture.json").read_text(encoding="utf-8")) == mixed
+    interface = evaluator.dataset.interface(1)
+    about = json.loads((made.folder / "architecture.json").read_text(encoding="utf-8"))
+    assert about == {"key": mixed.key, "architecture": dict(mixed), **interface}
+    stored = {p.key: json.loads(p.value) for p in onnx.load_from_string(made.model).metadata_props}
+    assert stored == interface
     about = json.loads((made.folder / "data.json").read_text(encoding="utf-8"))
     assert about == evaluator.dataset.about
-    assert about.keys() == {"mean", "deviation"}
+    assert about.keys() == {"mean", "deviation", "low", "high", "classes"}
     assert made.validation == evaluator(mixed)
     assert made.container == ["stages.0.1.conv"]
     assert made.simulated == []

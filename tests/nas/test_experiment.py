@@ -131,8 +131,14 @@ def test_the_zoo_can_be_searched(name: str) -> None:
         ("train: {epochs: ten}", "1:17: 'space.train.epochs' must be a whole number, not text 'ten' [wrong-type]"),
         ("train: {epochs: true}", "1:17: 'space.train.epochs' must be a whole number, not true [wrong-type]"),
         ("train: {epochs: 2.0}", "1:17: 'space.train.epochs' must be a whole number, not number 2.0 [wrong-type]"),
-        ("train: {learning_rate: 0}", "1:24: 'space.train.learning_rate' must be above 0, not 0 [out-of-range]"),
-        ("train: {weight_decay: -1}", "1:23: 'space.train.weight_decay' must be at least 0, not -1 [out-of-range]"),
+        (
+            "train: {learning_rate: 0}",
+            "1:24: 'space.train.learning_rate' must be above 0 and at most 10, not 0 [out-of-range]",
+        ),
+        (
+            "train: {weight_decay: -1}",
+            "1:23: 'space.train.weight_decay' must be at least 0 and at most 10, not -1 [out-of-range]",
+        ),
         (
             "train: {scheme: sandwhich}",
             "1:17: unknown name 'sandwhich' for 'space.train.scheme' [unknown-name]\n  hint: did you mean 'sandwich'?",

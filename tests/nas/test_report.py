@@ -396,6 +396,27 @@ def test_terminal_says_the_same(result: Result) -> None:
     assert words.UNVERIFIED in result_table(unverified(result))
 
 
+def test_every_column_of_the_table_has_a_head_of_its_own(result: Result) -> None:
+    """With its unit; and what quality is of is said below."""
+    lines = result_table(result).splitlines()
+    above, below = (re.split(r"  +", line.strip()) for line in lines[1:3])
+    assert list(zip(above, below[1:], strict=True)) == [
+        ("asked", "ms"), ("predicted", "ms"), ("measured", "ms"), ("upper bound", "ms"), ("predicted", "%"),
+        ("supernet", "validation %"), ("exported", "test %"), ("size", "KB"), ("executed", "kernels"),
+    ]  # fmt: skip
+    assert words.SPLITS in lines
+
+
+@pytest.mark.usefixtures("light")
+def test_every_column_of_the_page_has_a_head_of_its_own(result: Result) -> None:
+    """Also with two limits."""
+    result["budget"]["size_bytes"] = 50_000
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', html(result).split("<tbody>")[0])
+    assert len(heads) > 9
+    assert len(set(heads)) == len(heads)
+    assert words.SPLITS.capitalize() in Page(html(result)).text
+
+
 def test_loads_plotly_only_when_asked() -> None:
     program = "import sys, nas.report; sys.exit(' '.join({'plotly', 'numpy', 'torch'} & set(sys.modules)) or None)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -33,7 +33,8 @@ def test_check_lists_every_problem_of_the_whole_file(tmp_path: Path) -> None:
     done = nas("space", "check", source)
     assert done.exit_code == 2
     assert "bad.yaml:1:36: unknown key 'space.model.stages.0.widht' [unknown-key]" in done.stderr
-    assert "bad.yaml:2:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]" in done.stderr
+    what = "'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]"
+    assert f"bad.yaml:2:17: {what}" in done.stderr
     assert done.stderr.endswith("2 problems; nothing was written\n")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nas import files
 from nas.evaluate import Evaluator
@@ -20,6 +21,7 @@ from nas.terminal import Progress, Terminal
 from predictors.latency import Table, TableError, Timing, fit, networks_to_time
 from predictors.latency.profile import distinct_keys
 from predictors.metrics import mape
+from supernets import TrainingDiverged
 from tests.nas.tiny import Finished, asked
 
 SMALL = "model: {family: convnet, stages: [{width: %s, kernel: %s}]}\n"
@@ -162,6 +164,16 @@ def test_evaluations_come_from_the_store(
     monkeypatch.setattr(evaluator, "logits", never)
     _, facts = fitted(made, 0, store, trained, evaluator, progress())
     assert facts == finished.search.result()["accuracy_predictor"]
+
+
+def test_a_supernet_without_finite_answers_is_said_to_have_diverged(
+    finished: Finished, evaluator: Evaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not that NaN cannot be written."""
+    monkeypatch.setattr(evaluator, "logits", lambda a, split, c: torch.full((len(split), 10), torch.nan))
+    store = Store(tmp_path)
+    with pytest.raises(TrainingDiverged, match=r"\Asubnet [0-9a-f]{16}: its loss is not finite after the training\Z"):
+        fitted(load(finished.source), 0, store, store.entry("train", {}), evaluator, progress())
 
 
 def test_a_table_is_read_by_the_names_of_its_space(finished: Finished) -> None:

@@ -451,6 +451,28 @@ def test_an_unknown_zoo_name_brings_the_nearest(name: str, hint: str) -> None:
         spaces.load(name)
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("My Space (2).yaml", "my-space-2"), ("Ünï.yaml", "n"), ("(.yaml", "space"), ("a.b_C.yml", "a.b_c")],
+)
+def test_a_file_of_any_name_names_its_space(tmp_path: Path, file: str, name: str) -> None:
+    """Unless it says a name itself."""
+    (tmp_path / file).write_text("model: {family: convnet, stages: [{width: 8}]}", encoding="utf-8")
+    assert spaces.load(tmp_path / file).name == name
+
+
+@pytest.mark.parametrize("source", ["digits.yaml", "spaces/zoo/digits.yaml", "zoo/digits"])
+def test_a_missing_file_of_a_zoo_name_is_told_of_the_zoo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """It need not be looked for."""
+    monkeypatch.chdir(tmp_path)
+    what = f"{source}:1:1: no such file: '{Path(source).name}' [missing-file]"
+    message = f"{what}\n  hint: the zoo has a space of this name: write digits\n1 problem; nothing was written"
+    with pytest.raises(SpecError, match=rf"\A{re.escape(message)}\Z"):
+        spaces.load(source)
+
+
 def test_a_missing_file_brings_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text("", encoding="utf-8")
     what = f"{tmp_path}/spcae.yaml:1:1: no such file: 'spcae.yaml' [missing-file]\n  hint: did you mean 'space.yaml'?\n"

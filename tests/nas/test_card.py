@@ -1,0 +1,114 @@
+"""The card of an exported network: what it says of measuring, and that its program gives the reported accuracy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas import verify
+from nas.report import card
+from nas.report.card import PLAIN_CALL_MS
+from spaces.randomness import generator
+from tests.nas.test_report import example, unverified
+from tests.nas.tiny import Finished
+
+MEASURED = """\
+## How latency is measured
+
+Device: backend onnxruntime, threads 1, batch 1.
+
+The time of one call on one thread with one image, inputs and outputs bound once (ONNX Runtime I/O binding, nothing is \
+copied): the median of blocks of 1 ms, in three fresh sessions at a time, networks taking turns. The upper bound is \
+the slowest session and 2.5 % more.
+
+A plain `session.run` from Python adds about 0.003 ms of its own, and can so exceed a tight budget.
+"""
+
+
+def about() -> dict[str, Any]:
+    """A finished run, as :mod:`tests.nas.test_report` has it, with what its networks are fed."""
+    interface = {
+        "input_shape": [1, 1, 8, 8], "mean": 4.875, "deviation": 6.0, "low": 0, "high": 16, "classes": ["zero", "one"]
+    }  # fmt: skip
+    device = {"backend": "onnxruntime", "threads": 1, "batch": 1}
+    return {**example(), "device": device, "interface": interface}
+
+
+def test_it_says_how_latency_is_measured() -> None:
+    """To the letter, and as :mod:`nas.verify` does it."""
+    result = about()
+    assert MEASURED in card(result["finalists"][0], result)
+    assert (verify.SESSIONS, verify.GUARD, PLAIN_CALL_MS) == (3, 1.025, 0.003)
+    said = card(result["finalists"][0], result | {"device": {"threads": 2, "batch": 8}})
+    assert "one call on 2 threads with 8 images" in said
+    assert "intra_op_num_threads = 2" in said
+
+
+def test_it_says_what_the_network_is_fed_and_answers() -> None:
+    """Shape, range, standardisation, classes; of what is not known nothing."""
+    result = about()
+    assert (
+        "Input `input`: float32 (1, 1, 8, 8), from 0 to 16, minus 4.875, over 6. The largest output of an image says "
+        "its class; in order: zero, one. The file's metadata holds all of this.\n"
+    ) in card(result["finalists"][0], result)
+    result["interface"] = {"input_shape": [1, 3, 8, 8], "scale": 2, "values": "pixels / 255"}
+    said = card(result["finalists"][0], result)
+    assert (
+        "Input `input`: float32 (1, 3, 8, 8). scale: 2. values: pixels / 255. The file's metadata holds all of this.\n"
+    ) in said
+    assert 'outputs = session.run(None, {"input": values})[0]\n' in said
+
+
+def test_what_was_not_measured_is_not_said_to_be() -> None:
+    """A table answered."""
+    result = unverified(about())
+    said = card(result["finalists"][0], result)
+    assert "| latency measured, upper bound | not measured |" in said
+    assert "Not measured for this card: not verified here: latencies are answered from recorded measurements." in said
+
+
+@pytest.mark.parametrize(("place", "role"), [(0, "chosen"), (1, "finalist")])
+def test_it_says_what_the_network_is_in_its_run(place: int, role: str) -> None:
+    """Chosen, a finalist, or a baseline by its name."""
+    result = about()
+    row = result["finalists"][place]
+    assert card(row, result).startswith(
+        f"# Network {row['key']} ({role})\n\nFrom run digits-1 of space digits, seed 7.\n"
+    )
+    baseline = result["baselines"][0] | {"container": [], "simulated": [], "top1_agreement": 1.0}
+    assert card(baseline, result).startswith("# Network cccc (largest float)\n")
+
+
+def test_its_program_gives_the_reported_accuracy(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder of the export, with raw test images in place of the zeros, and nothing else known."""
+    from sklearn.datasets import load_digits
+
+    result = finished.search.result()
+    row = max(result["finalists"], key=lambda r: r["quality"]["exported"])
+    folder = (finished.folder / row["model"]).parent
+    (program,) = re.findall(r"```python\n(.*?)```", (folder / "card.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(folder)
+    answers: list[list[str]] = []
+    names: dict[str, Any] = {"print": answers.append}
+    exec(program, names)
+    assert set(answers.pop()) <= set(result["interface"]["classes"])
+
+    before, after = re.split(r"^values = .*\n", program, flags=re.MULTILINE)
+    exec(before, names)
+    found = load_digits()
+    test = generator(0, "data.digits.split").permutation(len(found.target))[:360]
+    run = compile(after, "card.md", "exec")
+    for image in found.images[test].astype(np.float32):
+        exec(run, names | {"values": image[None, None]})
+    right = sum(answer == [str(label)] for answer, label in zip(answers, found.target[test], strict=True))
+    assert 100 * right / len(test) == pytest.approx(row["quality"]["exported"])
+
+
+def test_baselines_have_cards_too(finished: Finished) -> None:
+    """They can be exported as well."""
+    for row in finished.search.result()["baselines"]:
+        assert row["key"] in Path(finished.folder / row["model"]).with_name("card.md").read_text(encoding="utf-8")
