@@ -98,7 +98,7 @@ def _same_codes(evaluate: Evaluator, network: Network) -> None:
         module = network.module(layer.path) if layer.kind in WEIGHTED else None
         if isinstance(module, Quantized):
             assert layer.precision.weight is not None
-            codes, _ = weight_codes(evaluate.net.layer(layer.path).active(layer), layer.precision.weight)
+            codes, _ = weight_codes(evaluate.net.weighted(layer.path).active(layer), layer.precision.weight)
             if not torch.equal(codes.to(torch.int8), module.codes):
                 raise ProofFailed(f"{layer.path}: the weight codes of supernet and extracted network differ")
 

@@ -16,6 +16,7 @@ from spaces.precision import Precision
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Ranges = tuple[tuple[int, int], ...]
 INPUT = "input"
 WEIGHTED = frozenset({"conv", "linear"})  # layers that have a precision
 
@@ -117,6 +118,8 @@ class Layer:
     """A resolved layer of one architecture. ``h``, ``w`` are those of its input; ``inputs`` name present layers.
 
     ``runs8`` the kernel computes with integers; ``in8``, ``out8`` its (first) input, its output are stored in 8 bits.
+    ``channels`` says where the channels of its first input stand among those of the largest one: ranges (from, to), in
+    order; ``None`` for the first ``c_in``. What the other fields mean :class:`Record` says.
     """
 
     path: str
@@ -138,6 +141,13 @@ class Layer:
     in8: bool
     out8: bool
     heads: int = 1
+    rows: int = 0
+    dilation: int = 1
+    padding: int | None = None
+    bias: bool = True
+    causal: bool = False
+    weight_of: str | None = None
+    channels: Ranges | None = None
 
 
 @dataclass(frozen=True)

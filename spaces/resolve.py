@@ -79,14 +79,14 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             return np.full(len(c_in), field)
 
 
-def _whole(field: Field, c_in: Ints, read: Read) -> Ints:
+def whole(field: Field, c_in: Ints, read: Read) -> Ints:
     return number(field, c_in, read).astype(np.int64)
 
 
 def _bits(field: LayerPrecision, n: int, read: Read) -> tuple[Ints, Ints]:
     if isinstance(field, Split):
         nothing = np.zeros(n, np.int64)
-        return _whole(field.weight, nothing, read), _whole(field.input, nothing, read)
+        return whole(field.weight, nothing, read), whole(field.input, nothing, read)
     if isinstance(field, str):
         fixed = precision.parse(field)
         bits = [spec.bits if spec else 0 for spec in (fixed.weight, fixed.input)]
@@ -114,39 +114,39 @@ def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, rea
     # What a reader of record i sees, its first input standing in where it is absent; row 0 is the network's input.
     source = np.full((len(at) + 1, n), -1, np.int64)
     shape = np.zeros((len(at) + 1, 3, n), np.int64)
-    shape[0] = [_whole(size, nothing, read) for size in input_shape]
+    shape[0] = [whole(size, nothing, read) for size in input_shape]
     drafts: list[dict[str, Any]] = []
     for i, r in enumerate(records):
         rows = [0 if name == INPUT else at[name] + 1 for name in r.inputs]
         if r.kind == "select":
-            chosen = _whole(r.rows, nothing, read)
-            drafts.append(_draft(r, np.zeros(n, np.bool_), source[rows].T, [tuple(shape[rows[0]])], n, read))
+            chosen = whole(r.rows, nothing, read)
+            drafts.append(draft_of(r, np.zeros(n, np.bool_), source[rows].T, [tuple(shape[rows[0]])], n, read))
             shape[i + 1] = np.take_along_axis(shape[rows], chosen[None, None, :], axis=0)[0]
             source[i + 1] = np.take_along_axis(source[rows], chosen[None, :], axis=0)[0]
             continue
         exists = _exists(r.exists_when, n, read)
-        draft = _draft(r, exists, source[rows].T, [tuple(shape[row]) for row in rows], n, read)
+        draft = draft_of(r, exists, source[rows].T, [tuple(shape[row]) for row in rows], n, read)
         drafts.append(draft)
         shape[i + 1] = np.where(exists, [draft["c_out"], draft["out_h"], draft["out_w"]], shape[rows[0]])
         source[i + 1] = np.where(exists, i, source[rows[0]])
     return _formats(drafts, n)
 
 
-def _draft(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, read: Read) -> dict[str, Any]:
+def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, read: Read) -> dict[str, Any]:
     c_in, h, w = shapes[0]
     sizes = Sizes(
-        out=None if r.out is None else _whole(r.out, c_in, read),
-        kernel=_whole(r.kernel, c_in, read),
-        stride=_whole(r.stride, c_in, read),
+        out=None if r.out is None else whole(r.out, c_in, read),
+        kernel=whole(r.kernel, c_in, read),
+        stride=whole(r.stride, c_in, read),
         dilation=r.dilation,
         padding=r.padding,
-        rows=_whole(r.rows, c_in, read),
+        rows=whole(r.rows, c_in, read),
     )
     c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
     weight_bits, input_bits = _bits(r.precision, n, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
-        "stride": sizes.stride, "groups": _whole(r.groups, c_in, read), "heads": _whole(r.heads, c_in, read),
+        "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
         "rows": sizes.rows, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
         "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
     }  # fmt: skip

@@ -20,6 +20,7 @@ from spaces.choice import Choice, Condition, Value, same
 from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
+from spaces.extent import Extent, extents
 from spaces.notations.base import Notation
 from spaces.outline import Outline
 from spaces.yaml.writer import dump
@@ -161,14 +162,20 @@ class Space:
         """The largest value of every choice, and ``float`` where precision is chosen."""
         return self.extreme(max, "float")
 
-    def extreme(self, pick: Callable[[Iterable[Any]], Any], precision: str) -> Architecture:
+    def extreme(
+        self, pick: Callable[[Iterable[Any]], Any], precision: str, given: Mapping[str, Value] | None = None
+    ) -> Architecture:
         """``pick`` (``min`` or ``max``) of every choice of numbers; ``precision`` where a precision choice has it.
 
-        Other choices take their first value with ``min`` and their last with ``max``.
+        Other choices take their first value with ``min`` and their last with ``max``; ``given`` says otherwise of some.
         """
         values: dict[str, Value] = {}
         for choice in self.choices:
-            if choice.present(values):
+            if not choice.present(values):
+                continue
+            if given and choice.name in given:
+                values[choice.name] = given[choice.name]
+            else:
                 uniform = choice.name in self.outline.precision_choices and precision in choice.values
                 values[choice.name] = precision if uniform else _picked(choice, pick)
         return self.architecture(values)
@@ -191,6 +198,11 @@ class Space:
             if all(w.values for w in when):  # else nothing is left that would make it present
                 kept[c.name] = replace(c, values=values, when=when)
         return Space(self.name, tuple(kept.values()), self.outline, self.notation)
+
+    @cached_property
+    def extents(self) -> dict[str, Extent]:
+        """Path -> the largest form of each record over all architectures."""
+        return extents(self.outline.records, self.outline.input_shape, self.choices)
 
     # -- drawing
 

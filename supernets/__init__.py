@@ -3,7 +3,7 @@
 from supernets import export
 from supernets.build import Calibration, NotBuildable, Supernet, build, check
 from supernets.extract import extract
-from supernets.plain import Grid, Network, Quantized
+from supernets.plain import Grid, Network, Quantized, fresh_network
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check",
     "export",
     "extract",
+    "fresh_network",
     "threads",
     "train",
 ]

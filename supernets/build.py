@@ -10,14 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer, Space
-from spaces.layers import Split
-from spaces.outline import WEIGHTED, Chosen, Record
-from supernets.elastic import ElasticConv, ElasticLinear, Moments, moments_of, pooled
-from supernets.graph import run
+from spaces.layers import Record
+from supernets.elastic import (
+    ELASTIC,
+    ElasticEmbedding,
+    ElasticLayer,
+    ElasticLinear,
+    ElasticWeighted,
+    Moments,
+    located,
+    moments_of,
+    pooled,
+)
+from supernets.graph import Program, program, run
 from supernets.quantization import (
     ACTIVATION,
     activation_grid,
     bias_steps,
+    narrowed,
     quantize_activation,
     quantize_dynamic,
     weight_scale,
@@ -34,6 +44,11 @@ class Calibration:
     moments: dict[str, Moments]
     grids: dict[str, tuple[Tensor, Tensor]]
 
+    def input_grid(self, layer: Layer) -> tuple[Tensor, Tensor]:
+        """(scale, zero-point) of what a quantized layer reads: of the tensor, or of the fewer bits that it takes."""
+        assert layer.precision.input is not None
+        return narrowed(*self.grids[layer.inputs[0]], ACTIVATION, layer.precision.input)
+
 
 @dataclass
 class _Records:
@@ -48,40 +63,26 @@ class Selection:
     """What is active: the one object that the layers of a supernet go by."""
 
     architecture: Architecture
-    layers: tuple[Layer, ...]
+    program: Program
     calibration: Calibration | None = None
     records: _Records | None = None
 
 
 class NotBuildable(ValueError):
-    """A space with layers that have no elastic form; the message names the first."""
+    """A space that describes no network; the message says why."""
 
 
 def check(space: Space) -> None:
     """Whether a supernet of this space can be built. Raises :class:`NotBuildable`."""
-    if unknown := [r for r in space.outline.records if not _known(r)]:
-        first = unknown[0]
-        what = f"layer {first.path} is a {first.kind}" + (" of this form" if first.kind in _KINDS else "")
-        raise NotBuildable(f"space {space.name} can be counted and drawn from, not yet trained: {what} [not-buildable]")
-    if space.outline.resolution is not None or not space.outline.records:
-        what = "it has no layers" if not space.outline.records else "its resolution is chosen"
-        raise NotBuildable(f"space {space.name} can be counted and drawn from, not yet trained: {what} [not-buildable]")
-
-
-_KINDS = ("conv", "linear", "add", "pool")
-
-
-def _known(r: Record) -> bool:
-    if isinstance(r.precision, Split):
-        return False
-    plain = (r.groups, r.dilation, r.padding, r.bias) == (1, 1, None, True) and not isinstance(r.stride, Chosen)
-    return r.kind in _KINDS and plain and r.activation in ("none", "relu")
+    if not space.outline.records:
+        what = "it has no layers"
+        raise NotBuildable(f"space {space.name} can be counted and drawn from, not trained: {what} [not-buildable]")
 
 
 class Supernet(nn.Module):
     """Network over the largest form of every layer; ``active`` makes it compute one subnet.
 
-    Shapes: ``x`` (b, c, h, w) to logits (b, classes). In ``train()`` mode norms and ranges use the statistics of the
+    Shapes: as :func:`supernets.graph.run` says. In ``train()`` mode norms and ranges use the statistics of the
     mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`.
     """
 
@@ -91,30 +92,34 @@ class Supernet(nn.Module):
         self.outline = space.outline
         self._selection: Selection | None = None
         check(space)
-        largest: dict[str, tuple[int, int, int]] = {}
-        # Shapes are linear in single choices, so the largest value of every choice gives every layer its largest form.
-        for layer in self.outline.layers(space.largest):
-            largest[layer.path] = (layer.c_in, layer.c_out, layer.kernel)
+        self.elastic = nn.ModuleDict()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.elastic = nn.ModuleDict(
-                {
-                    _module_name(r.path): (
-                        ElasticConv(*largest[r.path], r.norm)
-                        if r.kind == "conv"
-                        else ElasticLinear(*largest[r.path][:2])
-                    )
-                    for r in self.outline.records
-                    if r.kind in WEIGHTED
-                }
-            )
+            for record in self.outline.records:
+                if record.kind in ELASTIC:
+                    self.elastic[_module_name(record.path)] = self._largest(record)
+
+    def _largest(self, record: Record) -> ElasticLayer:
+        most = self.space.extents[record.path]
+        if record.weight_of is None:
+            return ELASTIC[record.kind](record, most)
+        owner = self.layer(record.weight_of)
+        assert isinstance(owner, ElasticEmbedding)
+        return ElasticLinear(record, most, owner)
+
+    def layers(self, architecture: Architecture) -> tuple[Layer, ...]:
+        """The layers of a subnet, each with what it reads of its largest input. Raises ``ValueError`` if foreign."""
+        present = self.outline.layers(self.space.batch([architecture])[0])
+        return located(present, self.space.extents, self.outline.input_shape[0])
 
     @contextmanager
     def active(self, architecture: Architecture, calibration: Calibration | None = None) -> Iterator[None]:
         """Within it, the supernet computes this subnet. Raises ``ValueError`` for what is not in the space."""
-        architecture = self.space.architecture(architecture)
-        with self._selected(Selection(architecture, self.outline.layers(architecture), calibration)):
+        with self._selected(Selection(architecture, self._program(architecture), calibration)):
             yield
+
+    def _program(self, architecture: Architecture) -> Program:
+        return program(self.layers(architecture), self.outline.resolution is not None)
 
     @contextmanager
     def _selected(self, selection: Selection) -> Iterator[None]:
@@ -126,7 +131,7 @@ class Supernet(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, architecture: Architecture, images: Sequence[Tensor]) -> Calibration:
-        """Statistics of a subnet over ``images``, equally large batches (b, c, h, w), each seen once.
+        """Statistics of a subnet over ``images``, equally large batches of inputs (b, ...), each seen once.
 
         Batch-norm moments are those of all batches together; the range of a tensor is the mean over batches of its
         smallest and of its largest value. Memory is that of one batch.
@@ -136,10 +141,8 @@ class Supernet(nn.Module):
         """
         if len({len(x) for x in images}) != 1:
             raise ValueError(f"calibration needs equally large batches, got sizes {[len(x) for x in images]}")
-        architecture = self.space.architecture(architecture)
         records = _Records()
-        selection = Selection(architecture, self.outline.layers(architecture), records=records)
-        with self._selected(selection):
+        with self._selected(Selection(architecture, self._program(architecture), records=records)):
             for x in images:
                 self(x)
         grids = {}
@@ -148,38 +151,50 @@ class Supernet(nn.Module):
             grids[name] = activation_grid(low, high, ACTIVATION)
         return Calibration({path: pooled(parts) for path, parts in records.moments.items()}, grids)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Output of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
         if self._selection is None:
             raise RuntimeError("no subnet is active; use `with net.active(architecture):`")
         selection = self._selection
-        if not self.training and selection.calibration is None and selection.records is None:
+        needed = not self.training and selection.calibration is None and selection.records is None
+        if needed and any(layer.norm or layer.in8 for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        return run(selection.layers, x, self._weighted, self._store)
+        return run(selection.program, inputs, self._weighted, self._store)
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None
         calibration, records = self._selection.calibration, self._selection.records
         module = self.layer(layer.path)
-        if isinstance(module, ElasticLinear):
-            y = module(x, layer)
-        else:
-            y = module.convolve(x, layer)
-            if module.norm is not None:
-                if records is not None:
-                    records.moments.setdefault(layer.path, []).append(moments_of(y))
-                y = module.norm(y, calibration.moments[layer.path] if calibration else None)
+        if not isinstance(module, ElasticWeighted):
+            return module(x, layer)  # type: ignore[no-any-return]
+        y = module.linear_part(self._read(layer, x), layer)
+        if module.norm is not None:
+            if records is not None:
+                records.moments.setdefault(layer.path, []).append(moments_of(y))
+            y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
         if calibration is None or layer.precision.weight is None:
-            return y  # type: ignore[no-any-return]
-        return y + self._bias_rounding(layer, calibration).reshape(-1, *[1] * (y.dim() - 2))  # type: ignore[no-any-return]
+            return y
+        rounding = self._bias_rounding(module, layer, calibration)
+        return y if rounding is None else y + (rounding[:, None, None] if layer.kind == "conv" else rounding)
+
+    def _read(self, layer: Layer, x: Tensor) -> Tensor:
+        """``x`` in as few bits as the layer takes; it is stored in 8."""
+        assert self._selection is not None
+        spec, calibration = layer.precision.input, self._selection.calibration
+        if spec is None or spec.bits == ACTIVATION.bits:
+            return x
+        if calibration is None:
+            return quantize_dynamic(x, spec)[0]
+        return quantize_activation(x, *calibration.input_grid(layer), spec)
 
     @torch.no_grad()
-    def _bias_rounding(self, layer: Layer, calibration: Calibration) -> Tensor:
+    def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
         """(c_out,) what a bias in whole steps, as an integer kernel adds it, differs by from the folded bias."""
         assert layer.precision.weight is not None
-        module = self.layer(layer.path)
         factor, bias = module.folded(layer, calibration.moments.get(layer.path))
-        scale, _ = calibration.grids[layer.inputs[0]]
+        if bias is None:
+            return None
+        scale, _ = calibration.input_grid(layer)
         step = weight_scale(module.active(layer), layer.precision.weight) * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
@@ -192,10 +207,16 @@ class Supernet(nn.Module):
             self._selection.records.ranges.setdefault(name, []).append(limits)
         return quantized
 
-    def layer(self, path: str) -> ElasticConv | ElasticLinear:
+    def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""
         module = self.elastic[_module_name(path)]
-        assert isinstance(module, ElasticConv | ElasticLinear)
+        assert isinstance(module, ElasticLayer)
+        return module
+
+    def weighted(self, path: str) -> ElasticWeighted:
+        """The elastic layer at this path, which has a precision."""
+        module = self.layer(path)
+        assert isinstance(module, ElasticWeighted)
         return module
 
 

@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer
-from spaces.outline import WEIGHTED
 from supernets.build import Calibration, Supernet
-from supernets.plain import Grid, Network, Quantized
-from supernets.quantization import weight_codes
+from supernets.elastic import ElasticWeighted
+from supernets.plain import Grid, Network, Quantized, TiedLinear
+from supernets.plain.fresh import FRESH, fresh, padding
+from supernets.plain.network import network
+from supernets.quantization import ACTIVATION, weight_codes
 
 
 @torch.no_grad()
-def extract(net: Supernet, architecture: Architecture, calibration: Calibration) -> Network:
+def extract(net: Supernet, architecture: Architecture, calibration: Calibration, folded: bool = True) -> Network:
     """The subnet as a plain network in ``eval()`` mode, equal to it within float rounding and sharing no storage.
 
     The codes of integer weights are those that the supernet computes with, bit for bit: the norm's factor goes into
-    the scales and its offset into the biases. Raises ``ValueError`` for a foreign architecture.
+    the scales and its offset into the biases. With ``folded=False`` each batch norm is a layer of its own, to train on.
+
+    Raises:
+        ValueError: a foreign architecture; ``folded=False`` for one with integer layers, which cannot be trained.
     """
-    layers = net.outline.layers(net.space.architecture(architecture))
+    layers = net.layers(architecture)
+    if not folded and any(y.precision.quantized for y in layers):
+        raise ValueError("a network to be trained has float layers only: extract it folded, or choose float for all")
+    modules: dict[str, nn.Module] = {}
     grids = {name: Grid(*grid) for name, grid in calibration.grids.items()}
-    modules = {layer.path: _module(net, layer, calibration, grids) for layer in layers if layer.kind in WEIGHTED}
-    return Network(layers, modules, grids, net.outline.input_shape).eval()
+    for layer in layers:
+        if layer.kind in FRESH:
+            modules[layer.path] = _module(net, layer, calibration, modules, folded)
+    return network(net.space, layers, modules, grids).eval()
 
 
-def _module(net: Supernet, layer: Layer, calibration: Calibration, grids: dict[str, Grid]) -> nn.Module:
+def _module(
+    net: Supernet, layer: Layer, calibration: Calibration, before: dict[str, nn.Module], folded: bool
+) -> nn.Module:
     elastic = net.layer(layer.path)
-    weight = elastic.active(layer)
-    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
-    spec = layer.precision.weight
-    if spec is None:
-        return _float(layer, weight * factor.reshape(-1, *[1] * (weight.dim() - 1)), bias)
-    codes, scale = weight_codes(weight, spec)
-    return Quantized(codes, scale * factor, bias, grids[layer.inputs[0]].scale, spec.bits, layer.stride, layer.path)
-
-
-def _float(layer: Layer, weight: Tensor, bias: Tensor) -> nn.Module:
+    if isinstance(elastic, ElasticWeighted) and layer.precision.weight is not None:
+        return _quantized(elastic, layer, calibration)
     with torch.device("meta"):  # the parameters are set below; drawing them would move torch's global random numbers
-        module: nn.Conv2d | nn.Linear
-        if layer.kind == "linear":
-            module = nn.Linear(layer.c_in, layer.c_out, dtype=weight.dtype)
-        else:
-            pad = layer.kernel // 2
-            shape = (layer.c_in, layer.c_out, layer.kernel)
-            module = nn.Conv2d(*shape, stride=layer.stride, padding=pad, dtype=weight.dtype)
-    module.to_empty(device=weight.device)
-    module.weight.copy_(weight)
-    assert module.bias is not None
-    module.bias.copy_(bias)
+        module = fresh(layer, folded, before)
+    module.to_empty(device="cpu").to(next(net.parameters()).dtype)
+    if not isinstance(elastic, ElasticWeighted):
+        _set(module, elastic.parts(layer))
+    elif isinstance(module, nn.Sequential):
+        _set(module[0], {"weight": elastic.active(layer)})
+        _set(module[1], elastic.unfolded(layer, calibration.moments[layer.path]))
+    else:
+        factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
+        weight = elastic.active(layer)
+        folded_weight = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
+        _set(module, {} if isinstance(module, TiedLinear) else {"weight": folded_weight})
+        _set(module, {} if bias is None else {"bias": bias})
     return module
+
+
+def _set(module: nn.Module, values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        getattr(module, name).copy_(value)
+
+
+def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration) -> Quantized:
+    assert layer.precision.weight is not None
+    assert layer.precision.input is not None
+    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
+    codes, scale = weight_codes(elastic.active(layer), layer.precision.weight)
+    grid = calibration.input_grid(layer)
+    own = None if layer.precision.input.bits == ACTIVATION.bits else Grid(*grid, layer.precision.input)
+    if bias is None:
+        bias = torch.zeros_like(factor)
+    return Quantized(
+        codes, scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path, padding(layer),
+        layer.dilation, layer.groups, own,
+    )  # fmt: skip

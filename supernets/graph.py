@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from spaces import INPUT, Layer
+from supernets.forms import CALLED
+from supernets.functions import ACTIVATIONS, FUNCTIONS
 
 
 def stored8(layers: Sequence[Layer]) -> list[str]:
@@ -16,28 +21,61 @@ def stored8(layers: Sequence[Layer]) -> list[str]:
     return first + [layer.path for layer in layers if layer.out8]
 
 
+@dataclass(frozen=True)
+class Program:
+    """Layers of one architecture, and what else running them needs.
+
+    ``kept``: tensors stored in 8 bits; ``done``: after each layer, the tensors that no later one reads; ``size``:
+    height and width that the input is brought to, ``None`` to take it as it is.
+    """
+
+    layers: tuple[Layer, ...]
+    kept: frozenset[str]
+    done: tuple[tuple[str, ...], ...]
+    size: tuple[int, int] | None
+
+
+def program(layers: Sequence[Layer], resized: bool) -> Program:
+    """``resized``: whether the network has a resolution of its own."""
+    seen: set[str] = {layers[-1].path}
+    done: list[tuple[str, ...]] = []
+    for layer in reversed(layers):
+        names = tuple(dict.fromkeys(name for name in layer.inputs if name not in seen))
+        seen.update(names)
+        done.append(names)
+    first = next(layer for layer in layers if layer.inputs[0] == INPUT)
+    return Program(
+        tuple(layers), frozenset(stored8(layers)), tuple(reversed(done)), (first.h, first.w) if resized else None
+    )
+
+
 def run(
-    layers: Sequence[Layer],
-    x: Tensor,
+    program: Program,
+    inputs: Sequence[Tensor],
     weighted: Callable[[Layer, Tensor], Tensor],
     store: Callable[[str, Tensor], Tensor],
 ) -> Tensor:
-    """Output of the last layer for ``x`` (b, c, h, w).
+    """Output of the last layer.
 
-    ``weighted`` computes a conv or linear layer up to its activation function; ``store`` turns a tensor that is stored
-    in 8 bits into the values that its readers see.
+    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` turns a tensor that is
+    stored in 8 bits into the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
+    token numbers, (b, t) or (b, sequences, t); several inputs are sequences (b, t), which may differ in length. The
+    output is a picture, (b, t, values) of sequences, else (b, values).
     """
-    kept = set(stored8(layers))
-    values = {INPUT: store(INPUT, x) if INPUT in kept else x}
-    for layer in layers:
-        inputs = [values[name] for name in layer.inputs]
-        if layer.kind == "add":
-            y = inputs[0] + inputs[1]
-        elif layer.kind == "pool":
-            y = inputs[0].mean(dim=(2, 3))
-        else:
-            y = weighted(layer, inputs[0])
-        if layer.activation == "relu":
-            y = torch.relu(y)
-        values[layer.path] = store(layer.path, y) if layer.path in kept else y
-    return values[layers[-1].path]
+    values: dict[str, Any] = {INPUT: inputs[0] if len(inputs) == 1 else tuple(inputs)}
+    if program.size is not None and values[INPUT].shape[2:] != program.size:
+        values[INPUT] = F.interpolate(values[INPUT], program.size, mode="bilinear")
+    if INPUT in program.kept:
+        values[INPUT] = store(INPUT, values[INPUT])
+    for layer, done in zip(program.layers, program.done, strict=True):
+        given = [values[name] for name in layer.inputs]
+        function = FUNCTIONS.get(layer.kind)
+        y = function(layer, *given) if function else CALLED[layer.kind](partial(weighted, layer), given[0])
+        if layer.activation != "none":
+            y = ACTIVATIONS[layer.activation](y)
+        values[layer.path] = store(layer.path, y) if layer.path in program.kept else y
+        for name in done:
+            del values[name]
+    last = program.layers[-1]
+    output: Tensor = values[last.path]
+    return output.flatten(1) if output.dim() == 4 and last.out_h == last.out_w == 1 else output

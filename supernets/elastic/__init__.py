@@ -1,16 +1,42 @@
 """Elastic layers: one weight, many slices."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
-from supernets.elastic.layers import ElasticConv, ElasticLinear
-from supernets.elastic.slices import conv_slice, linear_slice
+from supernets.elastic.conv import ElasticConv
+from supernets.elastic.linear import ElasticLinear
+from supernets.elastic.segments import located
+from supernets.elastic.slices import channel_slice, conv_slice, linear_slice
+from supernets.elastic.tokens import ElasticClassToken, ElasticEmbedding, ElasticNorm, ElasticPosition
+from supernets.elastic.weighted import ElasticWeighted
+
+ELASTIC: Mapping[str, Callable[..., ElasticLayer]] = {
+    "class_token": ElasticClassToken,
+    "conv": ElasticConv,
+    "embedding": ElasticEmbedding,
+    "linear": ElasticLinear,
+    "norm": ElasticNorm,
+    "position": ElasticPosition,
+}
+"""Kind of layer -> class made from its record and its largest form, called with an input and the resolved layer.
+"""
 
 __all__ = [
+    "ELASTIC",
     "ElasticBatchNorm",
     "ElasticConv",
+    "ElasticEmbedding",
+    "ElasticLayer",
     "ElasticLinear",
+    "ElasticWeighted",
     "Moments",
+    "channel_slice",
     "conv_slice",
     "linear_slice",
+    "located",
     "moments_of",
     "pooled",
 ]

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_EPSILON = 1e-5
+from spaces.layers import Ranges
+from supernets.elastic.slices import channel_slice
+
+EPSILON = 1e-5
 _SMALLEST_GAIN = 1e-3
 
 
@@ -21,7 +24,7 @@ class Moments:
 
 
 class ElasticBatchNorm(nn.Module):
-    """Normalises (b, c, h, w) with the first c of ``channels`` gains and biases.
+    """Normalises (b, c, h, w) with c of ``channels`` gains and biases, the first unless ranges say otherwise.
 
     Subnets share gains and biases but not statistics: in training those of the mini-batch serve, in evaluation those
     re-estimated for the subnet (:class:`Moments`).
@@ -35,22 +38,27 @@ class ElasticBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def gain(self, c: int) -> Tensor:
+    def gain(self, c: int, channels: Ranges | None = None) -> Tensor:
         """(c,) positive gains."""
-        return self.weight[:c].abs().clamp_min(_SMALLEST_GAIN)
+        return channel_slice(self.weight, c, channels).abs().clamp_min(_SMALLEST_GAIN)
 
-    def forward(self, x: Tensor, moments: Moments | None) -> Tensor:
+    def shift(self, c: int, channels: Ranges | None = None) -> Tensor:
+        """(c,) biases."""
+        return channel_slice(self.bias, c, channels)
+
+    def forward(self, x: Tensor, moments: Moments | None, channels: Ranges | None = None) -> Tensor:
         """Normalise ``x`` (b, c, h, w) by ``moments``, or by its own statistics if ``None``."""
         c = x.shape[1]
+        gain, bias = self.gain(c, channels), self.shift(c, channels)
         if moments is None:
-            return F.batch_norm(x, None, None, self.gain(c), self.bias[:c], training=True, eps=_EPSILON)
-        return F.batch_norm(x, moments.mean, moments.variance, self.gain(c), self.bias[:c], eps=_EPSILON)
+            return F.batch_norm(x, None, None, gain, bias, training=True, eps=EPSILON)
+        return F.batch_norm(x, moments.mean, moments.variance, gain, bias, eps=EPSILON)
 
-    def fold(self, moments: Moments) -> tuple[Tensor, Tensor]:
+    def fold(self, moments: Moments, channels: Ranges | None = None) -> tuple[Tensor, Tensor]:
         """(factor (c,), bias (c,)) such that the norm in evaluation is ``factor * x + bias``."""
         c = len(moments.mean)
-        factor = self.gain(c) / torch.sqrt(moments.variance + _EPSILON)
-        return factor, self.bias[:c] - moments.mean * factor
+        factor = self.gain(c, channels) / torch.sqrt(moments.variance + EPSILON)
+        return factor, self.shift(c, channels) - moments.mean * factor
 
 
 def moments_of(x: Tensor) -> Moments:

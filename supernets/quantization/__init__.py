@@ -9,12 +9,13 @@ from supernets.quantization.quantizer import (
     straight_through,
     weight_codes,
 )
-from supernets.quantization.scales import activation_grid, weight_scale
+from supernets.quantization.scales import activation_grid, narrowed, weight_scale
 
 __all__ = [
     "ACTIVATION",
     "activation_grid",
     "bias_steps",
+    "narrowed",
     "quantize_activation",
     "quantize_dynamic",
     "quantize_weight",

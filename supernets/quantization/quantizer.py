@@ -49,20 +49,20 @@ def bias_steps(bias: Tensor, step: Tensor) -> Tensor:
     return torch.round(bias.detach().double() / step.double())
 
 
-def quantize_activation(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+def quantize_activation(x: Tensor, scale: Tensor, zero_point: Tensor, spec: QuantSpec = ACTIVATION) -> Tensor:
     """``x`` on a given grid, clipped to it: the arithmetic of ONNX QuantizeLinear and DequantizeLinear.
 
     Clipping before the zero-point is added gives the same integers in one pass less; all passes but the first are
     in place, which is twice as fast as torch's fake quantization (it also writes a mask that nobody needs here).
     """
     steps = (x / scale).round_()
-    return steps.clamp_(ACTIVATION.lowest - zero_point, ACTIVATION.highest - zero_point).mul_(scale)
+    return steps.clamp_(spec.lowest - zero_point, spec.highest - zero_point).mul_(scale)
 
 
-def quantize_dynamic(x: Tensor) -> tuple[Tensor, Tensor]:
+def quantize_dynamic(x: Tensor, spec: QuantSpec = ACTIVATION) -> tuple[Tensor, Tensor]:
     """(``x`` on the grid of its own range, straight-through; that range (2,)): what training uses."""
     with torch.no_grad():
         low, high = torch.aminmax(x.detach())
-        scale, zero_point = activation_grid(low, high, ACTIVATION)
-        quantized = quantize_activation(x, scale, zero_point)
+        scale, zero_point = activation_grid(low, high, spec)
+        quantized = quantize_activation(x, scale, zero_point, spec)
     return straight_through(x, quantized), torch.stack([low, high])

@@ -33,3 +33,14 @@ def activation_grid(low: Tensor, high: Tensor, spec: QuantSpec) -> tuple[Tensor,
     scale = ((high - low) / spec.highest).clamp_min(_SMALLEST_SCALE)
     zero_point = torch.round(-low / scale).clamp(0, spec.highest).to(torch.int32)
     return scale, zero_point
+
+
+def narrowed(scale: Tensor, zero_point: Tensor, stored: QuantSpec, spec: QuantSpec) -> tuple[Tensor, Tensor]:
+    """(scale, zero-point) of ``spec`` over the range of a grid of ``stored``; that grid itself if bits are equal.
+
+    A tensor is stored once, in the bits that its widest reader wants; a reader of fewer bits rounds it again.
+    """
+    if spec.bits == stored.bits:
+        return scale, zero_point
+    low, high = (stored.lowest - zero_point) * scale, (stored.highest - zero_point) * scale
+    return activation_grid(low, high, spec)

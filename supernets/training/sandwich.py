@@ -3,7 +3,8 @@
 Source: Yu & Huang 2019, "Universally Slimmable Networks", sections 3.2 and 3.3 (in-place distillation); BigNAS (Yu et
 al. 2020), section 3.1. Differs: the loss of all but the largest is half cross-entropy and half distillation (pure
 distillation lost to it in short runs); the smallest subnet also takes the lowest precision; random subnets are uniform
-per choice, since a draw uniform over architectures hardly ever trains a shallow stage.
+per choice, since a draw uniform over architectures hardly ever trains a shallow stage. Where operations are chosen, the
+largest and the smallest of them are those of most and of fewest MACs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 from spaces import Architecture, Space
 from spaces.randomness import generator
 from supernets.build import Supernet
+from supernets.training.endpoints import endpoint
 from supernets.training.losses import LOSSES
 
 RANDOM_SUBNETS = 2
@@ -32,12 +34,12 @@ class Sandwich:
             key=lambda name: (name == "float", str(name)),
             default="float",
         )
-        self.smallest = space.extreme(min, str(lowest))
+        self.largest, self.smallest = endpoint(space, max, "float"), endpoint(space, min, str(lowest))
 
     def subnets(self, step: int) -> list[Architecture]:
         """The subnets of this step, the teacher first."""
         random = self.space.sample_many(RANDOM_SUBNETS, generator(self.seed, "train.subnets", step), by_choice=True)
-        return [self.space.largest, self.smallest, *random]
+        return [self.largest, self.smallest, *random]
 
     def backward(self, net: Supernet, images: Tensor, labels: Tensor, step: int) -> Tensor:
         """Add the gradients of all subnets of this step; returns their mean loss, detached."""

@@ -221,7 +221,7 @@ def test_tens_of_thousands_of_unknown_keys_are_no_trouble() -> None:
     section, problems = opened("".join(f"kernel{i}: 1\n" for i in range(10_000)))
     for i in range(50):
         section.child(f"kernel_{i}")
-    start = time.perf_counter()
+    start = time.process_time()
     section.finish()
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 8  # it took minutes
     assert len(problems) == 10_000

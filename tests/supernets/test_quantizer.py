@@ -72,7 +72,7 @@ def test_weight_codes_are_whole_in_range_and_nearest(weight: Tensor, spec: Quant
     assert codes.max() <= spec.highest
     assert (codes[weight == 0] == 0).all()
     distance = (codes * column(scale, weight) - weight).abs()
-    inside = weight.abs() <= spec.highest * column(scale, weight)
+    inside = weight.abs() <= spec.highest * column(scale, weight) * (1 + 1e-6)  # 127 x (w / 127) may round below w
     assert (distance <= 0.5001 * column(scale, weight))[inside].all()
     assert inside.all() or spec is W4  # 8 bits clip nothing
 

@@ -1,0 +1,7 @@
+"""Plain networks: torch's own layers and a few small blocks, run as the outline says."""
+
+from supernets.plain.blocks import ClassToken, Position, TiedLinear
+from supernets.plain.network import Network, fresh_network
+from supernets.plain.quantized import Grid, Quantized
+
+__all__ = ["ClassToken", "Grid", "Network", "Position", "Quantized", "TiedLinear", "fresh_network"]

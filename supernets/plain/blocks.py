@@ -1,0 +1,69 @@
+"""Small layers that torch has not: learned positions, a class token, a linear layer with an embedding's weight."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def with_positions(x: Tensor, weight: Tensor) -> Tensor:
+    """``x``, tokens (b, t, c) or a picture (b, c, h, w), plus ``weight`` (h, w, c); fewer tokens are the first."""
+    if x.dim() == 3:
+        return x + weight[: x.shape[1], 0]
+    return x + (weight.permute(2, 0, 1) if x.dim() == 4 else weight.flatten())
+
+
+def with_class_token(x: Tensor, weight: Tensor) -> Tensor:
+    """The token ``weight`` (c,) before those of ``x`` (b, t, c)."""
+    return torch.cat([weight.expand(len(x), 1, -1), x], dim=1)
+
+
+class Position(nn.Module):
+    """A learned vector for each place. Shapes: tokens (b, t, c) or a picture (b, c, h, w), unchanged."""
+
+    def __init__(self, h: int, w: int, c: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(h, w, c))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` plus the vectors of its places."""
+        return with_positions(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """Places and features."""
+        return "x".join(map(str, self.weight.shape))
+
+
+class ClassToken(nn.Module):
+    """A learned token before the others. Shapes: (b, t, c) to (b, t + 1, c)."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(c))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The token, then those of ``x``."""
+        return with_class_token(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """Features."""
+        return str(len(self.weight))
+
+
+class TiedLinear(nn.Module):
+    """A linear layer whose weight (d_out, d_in) is that of an embedding. Shapes: (..., d_in) to (..., d_out)."""
+
+    def __init__(self, embedding: nn.Embedding, bias: bool) -> None:
+        super().__init__()
+        self._embedding = (embedding,)  # in a tuple, torch does not take it for a part of this layer
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings, dtype=embedding.weight.dtype)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer applied to ``x``."""
+        return F.linear(x, self._embedding[0].weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Sizes, as of torch's."""
+        rows, features = self._embedding[0].weight.shape
+        return f"in_features={features}, out_features={rows}, bias={self.bias is not None}, weight of the embedding"

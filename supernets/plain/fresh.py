@@ -1,0 +1,66 @@
+"""A fresh plain layer of each kind that has parameters, from the resolved layer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from spaces import Layer, QuantSpec
+from supernets.plain.blocks import ClassToken, Position, TiedLinear
+from supernets.plain.quantized import Grid, Quantized
+from supernets.quantization import ACTIVATION
+
+Modules = Mapping[str, nn.Module]
+
+
+def _conv(layer: Layer, folded: bool, others: Modules) -> nn.Module:
+    normed = layer.norm and not folded
+    conv = nn.Conv2d(
+        layer.c_in, layer.c_out, layer.kernel, layer.stride, padding(layer), layer.dilation, layer.groups,
+        bias=(layer.bias or layer.norm) and not normed,
+    )  # fmt: skip
+    return nn.Sequential(conv, nn.BatchNorm2d(layer.c_out)) if normed else conv
+
+
+def _linear(layer: Layer, folded: bool, others: Modules) -> nn.Module:
+    if layer.weight_of is not None:
+        embedding = others[layer.weight_of]
+        assert isinstance(embedding, nn.Embedding)
+        return TiedLinear(embedding, layer.bias)
+    return nn.Linear(layer.c_in, layer.c_out, layer.bias)
+
+
+def padding(layer: Layer) -> int:
+    """Of a convolution, on each side; where the outline says none, what keeps ceil(size / stride) places."""
+    return layer.dilation * (layer.kernel - 1) // 2 if layer.padding is None else layer.padding
+
+
+def quantized(layer: Layer, weight: QuantSpec) -> Quantized:
+    """An empty integer layer."""
+    shape = (layer.c_out, layer.c_in // layer.groups, layer.kernel, layer.kernel)
+    codes = torch.zeros(shape if layer.kind == "conv" else shape[:2])
+    scale, one, spec = torch.ones(layer.c_out), torch.ones(()), layer.precision.input
+    own = None if spec is None or spec.bits == ACTIVATION.bits else Grid(one, torch.zeros(()), spec)
+    return Quantized(
+        codes, scale, torch.zeros(layer.c_out), one, weight.bits, layer.stride, layer.path, padding(layer),
+        layer.dilation, layer.groups, own,
+    )  # fmt: skip
+
+
+FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
+    "class_token": lambda layer, folded, others: ClassToken(layer.c_in),
+    "conv": _conv,
+    "embedding": lambda layer, folded, others: nn.Embedding(layer.rows, layer.c_out),
+    "linear": _linear,
+    "norm": lambda layer, folded, others: nn.LayerNorm(layer.c_in),
+    "position": lambda layer, folded, others: Position(layer.h, layer.w, layer.c_in),
+}
+"""Kind -> module, from the layer, whether its norm is folded into it, and the modules before it by their paths."""
+
+
+def fresh(layer: Layer, folded: bool, others: Modules) -> nn.Module:
+    """A layer as torch starts it; an integer one holds zeros."""
+    spec = layer.precision.weight
+    return FRESH[layer.kind](layer, folded, others) if spec is None else quantized(layer, spec)
