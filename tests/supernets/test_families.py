@@ -18,11 +18,11 @@ from spaces.randomness import generator
 from supernets import Network, Quantized, Supernet, build, extract, fresh_network
 from supernets.elastic import ELASTIC, ElasticWeighted
 from tests.examples import with_precision
-from tests.small import CHANGES, inputs, small
+from tests.small import CHANGES, GRAPHS, inputs, small
 from tests.subnets import randomised
 
 ARCHITECTURES = 20
-EVERY = pytest.mark.parametrize("name", CHANGES)
+EVERY = pytest.mark.parametrize("name", [*CHANGES, *GRAPHS])
 small = cache(small)
 
 
@@ -167,7 +167,7 @@ BOUNDED = ("shortcut",)
 """Layers whose largest form is a bound that none reaches: they are there only where two widths differ."""
 
 
-@EVERY
+@pytest.mark.parametrize("name", CHANGES)
 def test_the_largest_subnet_uses_every_weight_of_its_layers(name: str) -> None:
     """Where operations are chosen no subnet has all layers; then the largest ones of each operation together have."""
     space = small(name)
