@@ -20,6 +20,7 @@ from supernets.elastic import (
     Moments,
     located,
     moments_of,
+    owners,
     pooled,
 )
 from supernets.graph import Program, program, run
@@ -83,20 +84,22 @@ class Supernet(nn.Module):
     """Network over the largest form of every layer; ``active`` makes it compute one subnet.
 
     Shapes: as :func:`supernets.graph.run` says. In ``train()`` mode norms and ranges use the statistics of the
-    mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`.
+    mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`. ``entangled``: alternatives that differ
+    in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
     """
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, entangled: bool = False) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
         self._selection: Selection | None = None
         check(space)
+        self._owners = owners(self.outline.records, space.extents) if entangled else {}
         self.elastic = nn.ModuleDict()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for record in self.outline.records:
-                if record.kind in ELASTIC:
+                if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
 
     def _largest(self, record: Record) -> ElasticLayer:
@@ -209,7 +212,7 @@ class Supernet(nn.Module):
 
     def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""
-        module = self.elastic[_module_name(path)]
+        module = self.elastic[_module_name(self._owners.get(path, path))]
         assert isinstance(module, ElasticLayer)
         return module
 
@@ -224,6 +227,10 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0) -> Supernet:
-    """A freshly initialised supernet; the same space and seed give the same weights."""
-    return Supernet(space, seed)
+def build(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
+    """A freshly initialised supernet; the same space and seed give the same weights.
+
+    ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
+    Raises :class:`NotBuildable` for a space without layers.
+    """
+    return Supernet(space, seed, entangled)
