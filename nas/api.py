@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas import experiment, files
 from nas.run import EXPERIMENT, Run
 from nas.terminal import Terminal
-from spaces.datasets import SHAPES
 
 
 class Nothing(ValueError):
@@ -85,6 +85,7 @@ def search(
     table: str | Path | None = None,
     remeasure: bool = True,
     quiet: bool = True,
+    plugins: Collection[str] = (),
 ) -> Search:
     """Search a ``space.yaml`` or zoo space for the best network within the budget; a new run in ``runs``.
 
@@ -97,26 +98,38 @@ def search(
     """
     from nas.pipeline import execute
 
-    run = start(space, latency_ms, latency_share, seed, Path(runs), table, remeasure)
+    run = prepare(space, latency_ms, latency_share, seed, table, remeasure, plugins).start(Path(runs))
     return Search(run, execute(run, Terminal(quiet)))
 
 
-def start(
-    space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int, runs: Path,
-    table: str | Path | None, remeasure: bool,
-) -> Run:  # fmt: skip
-    """A new run, its first record written; checks the file before anything is."""
+@dataclass(frozen=True)
+class Prepared:
+    """A checked search, of which nothing is written yet. ``facts`` go into the first record of its run."""
+
+    asked: experiment.Experiment
+    facts: Mapping[str, Any]
+
+    def start(self, runs: Path) -> Run:
+        """A new run, its first record written."""
+        return Run.create(runs, self.asked, dict(self.facts))
+
+
+def prepare(
+    space: str | Path, latency_ms: float | None, latency_share: float | None, seed: int,
+    table: str | Path | None, remeasure: bool, plugins: Collection[str] = (),
+) -> Prepared:  # fmt: skip
+    """Check what a search is asked for; writes nothing."""
     if latency_ms is not None and latency_share is not None:
         raise ValueError("a budget has --latency-ms or --latency-share, not both [ambiguous]")
     for name, limit in (("latency_ms", latency_ms), ("latency_share", latency_share)):
         if limit is not None and not 0 < limit < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, not {limit} [out-of-range]")
-    asked = experiment.load(space).with_budget(latency_ms=latency_ms, latency_share=latency_share)
+    asked = experiment.load(space, plugins).with_budget(latency_ms=latency_ms, latency_share=latency_share)
     if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
     _check_files(asked, seed, table)
     where = None if table is None else str(Path(table).resolve())
-    return Run.create(runs, asked, {"seed": seed, "table": where, "remeasure": remeasure})
+    return Prepared(asked, {"seed": seed, "table": where, "remeasure": remeasure})
 
 
 def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None) -> None:
@@ -126,13 +139,10 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    shape, classes = SHAPES[asked.data.dataset]
-    if (asked.space.outline.input_shape, asked.space.outline.classes) != (shape, classes):
-        what = f"images {list(shape)} in {classes} classes"
-        raise ValueError(f"dataset {asked.data.dataset} has {what}, which this network does not take [wrong-shape]")
+    supernets.export.check(asked.space)
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)
 
 
-__all__ = ["Nothing", "Search", "best_row", "search", "start"]
+__all__ = ["Nothing", "Prepared", "Search", "best_row", "prepare", "search"]

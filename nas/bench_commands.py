@@ -26,9 +26,13 @@ def strategies(
     objective: Annotated[str, typer.Option("--objective", help="Column that strategies see.")],
     score: Annotated[str | None, typer.Option("--score", help="Column of the truth; default: the objective.")] = None,
     second: Annotated[str | None, typer.Option("--second", help="Column of a second objective, minimised.")] = None,
+    limit: Annotated[float | None, typer.Option("--limit", help="Budget on --second.")] = None,
+    ahead: Annotated[
+        str | None, typer.Option("--ahead", help="Column that strategies know of --second before an evaluation.")
+    ] = None,
     sense: Annotated[str, typer.Option("--sense", help="max or min of objective and score.")] = "max",
-    evaluations: Annotated[int, typer.Option("--evaluations", help="Per search.", min=1)] = 150,
-    seeds: Annotated[int, typer.Option("--seeds", help="Searches per strategy.", min=1)] = 20,
+    evaluations: Annotated[int, typer.Option("--evaluations", help="Per search.", min=1, max=1_000_000)] = 150,
+    seeds: Annotated[int, typer.Option("--seeds", help="Searches per strategy.", min=1, max=10_000)] = 20,
     names: Annotated[str, typer.Option("--strategies", help="Names, with commas.")] = DEFAULT,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for result.json, table.csv and curves.html.")
@@ -41,15 +45,21 @@ def strategies(
     from spaces.load import load
 
     known = checked(lambda: _known(names, sense))
-    from nas.protocol.tables import read_table
+    if second is None and (limit is not None or ahead is not None):
+        checked(lambda: _refuse("--limit and --ahead are about the column of --second: give it [missing-key]"))
+    from nas.evaluators.tabular import read_table
 
     data = checked(lambda: read_table(table, load(space)))
-    task = Task(data, objective, score or objective, second, evaluations, sense)
+    task = Task(data, objective, score or objective, second, evaluations, sense, limit, ahead)
     progress = Progress(Terminal(as_json), "bench")
     found = checked(lambda: compare(task, known, seeds, lambda name, done: progress(f"{name} seed", done, seeds)))
     if out is not None:
         checked(lambda: _write(found, out))
     say(found, as_json, lambda: _text(found))
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)
 
 
 def _known(names: str, sense: str) -> list[str]:

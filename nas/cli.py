@@ -6,13 +6,15 @@ Exit status: 0 done; 2 wrong input, nothing written; 3 done, but nothing keeps t
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nas import bench_commands, space_commands
-from nas.terms import INTERRUPTED, NO_NETWORK, WRONG_INPUT, Json, checked, fail, say
+from nas import bench_commands, interrupt, space_commands
+from nas.start import main
+from nas.terms import NO_NETWORK, WRONG_INPUT, Json, checked, fail, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(space_commands.app, name="space")
@@ -21,13 +23,19 @@ app.add_typer(bench_commands.app, name="bench")
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 LatencyMs = Annotated[float | None, typer.Option("--latency-ms", help="Latency budget in milliseconds.", min=1e-6)]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Package of your own whose code the space may name; may be repeated."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, as `nas runs` lists it, or its folder.")]
 DEFAULT_RUNS = Path("runs")
 
 
 @app.callback()
-def nas() -> None:
+def nas(context: typer.Context) -> None:
     """From a space.yaml to a quantized ONNX network that keeps its latency budget, measured."""
+    if context.invoked_subcommand != "search":  # which writes nothing before its run, and knows when that is there
+        interrupt.current().advice = ""
 
 
 @app.command()
@@ -44,6 +52,7 @@ def search(
         bool,
         typer.Option("--remeasure/--no-remeasure", help="Time the finalists; without, --table answers for them too."),
     ] = True,
+    plugin: Plugins = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -51,14 +60,20 @@ def search(
     """Search for the best network within a latency budget, and export it."""
     from nas import api
 
-    run = checked(lambda: api.start(space, latency_ms, latency_share, seed, runs, table, remeasure))
+    asked = checked(lambda: api.prepare(space, latency_ms, latency_share, seed, table, remeasure, plugin or ()))
+    ctrl_c = interrupt.current()
+    with ctrl_c.held():
+        run = checked(lambda: asked.start(runs))
+        ctrl_c.advice = f"go on with: {_resume(run)}"
     _finish(run, as_json, quiet)
 
 
 @app.command()
-def resume(run: RunName, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False) -> None:
+def resume(
+    run: RunName, plugin: Plugins = None, runs: Runs = DEFAULT_RUNS, as_json: Json = False, quiet: Quiet = False
+) -> None:
     """Go on with a run that was stopped; a finished one is shown again."""
-    _finish(_opened(run, runs), as_json, quiet)
+    _finish(_opened(run, runs, plugin), as_json, quiet)
 
 
 @app.command(name="runs")
@@ -108,6 +123,7 @@ def evaluate(
     architecture: Annotated[
         str, typer.Argument(metavar="ARCHITECTURE", help="Key of a network of the run, JSON, or a file of it.")
     ],
+    plugin: Plugins = None,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +132,7 @@ def evaluate(
     from nas.report.tables import evaluation_table
     from nas.terminal import Terminal
 
-    opened = _opened(run, runs)
+    opened = _opened(run, runs, plugin)
     found = checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
     say(found, as_json, lambda: evaluation_table(found))
 
@@ -125,16 +141,13 @@ def evaluate(
 
 
 def _finish(run: Any, as_json: bool, quiet: bool) -> None:
-    try:  # around the imports too: they take a second, and the run exists already
-        from nas.pipeline import execute
-        from nas.report.tables import result_table
-        from nas.terminal import Terminal
+    interrupt.current().advice = f"go on with: {_resume(run)}"
+    from nas.pipeline import execute
+    from nas.report.tables import result_table
+    from nas.terminal import Terminal
 
-        terminal = Terminal(quiet or as_json)
-        result = checked(lambda: execute(run, terminal))
-    except KeyboardInterrupt:
-        where = "" if run.folder.parent == DEFAULT_RUNS else f" --runs {run.folder.parent}"
-        fail(f"\ninterrupted; go on with: nas resume {run.name}{where}", INTERRUPTED)
+    terminal = Terminal(quiet or as_json)
+    result = checked(lambda: execute(run, terminal))
     say(result, as_json, lambda: result_table(result))
     if not as_json:
         terminal.say(f"\nreport: {run.folder / 'report.html'}")
@@ -142,16 +155,23 @@ def _finish(run: Any, as_json: bool, quiet: bool) -> None:
         raise typer.Exit(NO_NETWORK)
 
 
-def _opened(name: str, runs: Path) -> Any:
+def _resume(run: Any) -> str:
+    """The command that goes on with a run, as it can be pasted."""
+    where = [] if run.folder.parent == DEFAULT_RUNS else ["--runs", str(run.folder.parent)]
+    allowed = [part for package in run.plugins for part in ("--plugin", package)]
+    return shlex.join(["nas", "resume", run.name, *where, *allowed])
+
+
+def _opened(name: str, runs: Path, plugins: list[str] | None = None) -> Any:
     from nas.run import Run
 
-    return checked(lambda: Run.open(runs, name))
+    return checked(lambda: Run.open(runs, name, plugins or ()))
 
 
 def _result(run: Any) -> dict[str, Any]:
     result = checked(run.result)
     if result is None:
-        fail(f"run '{run.name}' is not finished; go on with: nas resume {run.name}", WRONG_INPUT)
+        fail(f"run '{run.name}' is not finished [unfinished-run]\n  hint: go on with: {_resume(run)}", WRONG_INPUT)
     return dict(result)
 
 
@@ -174,11 +194,6 @@ def _summary(folder: Path) -> dict[str, Any]:
         "accuracy": row and row["quality"]["exported"],
         "latency_ms": row and row["latency_ms"]["measured_upper"],
     }
-
-
-def main() -> None:
-    """Entry point of the command."""
-    app()
 
 
 if __name__ == "__main__":

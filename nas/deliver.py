@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from nas import files
-from nas.evaluate import Evaluator, Quality, quality
+from nas.data import Quality, Split
+from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Layer
@@ -21,7 +22,7 @@ from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 from supernets.quantization import weight_codes
 
-MODEL, ARCHITECTURE, WEIGHTS = "model.onnx", "architecture.json", "weights.safetensors"
+MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
 AGREEMENT = 0.995
 
 
@@ -54,7 +55,7 @@ class Delivered:
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
-    """Write ``exports/<key>/`` with model, architecture and weights, after the proof that they agree.
+    """Write ``exports/<key>/`` with model, architecture, weights, facts of the data, after the proof that they agree.
 
     Raises:
         ProofFailed: codes differ, too few predictions agree, or a layer runs on another kernel than intended.
@@ -65,7 +66,7 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     _same_codes(evaluate, network)
     split = evaluate.dataset.validation
     images = torch.cat([split.images, evaluate.dataset.train.images[:1_000]])
-    in_supernet = evaluate.logits(architecture, type(split)(images, torch.zeros(len(images))), calibration)
+    in_supernet = evaluate.logits(architecture, Split(images, torch.zeros(len(images))), calibration)
     with torch.no_grad():
         extracted = network(images)
     from_file = torch.from_numpy(run_file(model, images.numpy(), asked.device.threads))
@@ -75,7 +76,8 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     files.write_atomic(folder / MODEL, model)
     files.write_atomic(folder / ARCHITECTURE, architecture.to_json().encode())
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
-    validation = quality(in_supernet[: len(split)], split.labels)
+    files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
+    validation = evaluate.dataset.task.quality(in_supernet[: len(split)], split.labels)
     return Delivered(architecture, folder, model, validation, audit, network.layers, agreement)
 
 

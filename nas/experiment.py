@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
+from nas.plugins import check_allowed
 from spaces import Space
-from spaces.datasets import SHAPES
 from spaces.load import locate, read_space, zoo
-from spaces.yaml import Problems, Section, nearest, plain, read_file, read_text
+from spaces.yaml import Problems, Section, plain, read_file, read_text
 from spaces.yaml.schema import Recorder
 from spaces.yaml.schema import schema as json_schema
 from spaces.yaml.writer import dump
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from supernets import Recipe
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
-DATASETS = tuple(sorted(SHAPES))
-NEED_ROOT = ("fashion_mnist",)
 SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
 STRATEGIES = (
@@ -37,16 +37,10 @@ STRATEGIES = (
     "successive_narrowing",
     *(f"optuna:{sampler}" for sampler in ("nsga2", "nsga3", "tpe", "gp", "cmaes", "qmc")),
 )
-LIMITS = ("latency_ms", "latency_share", "size_bytes")
-
-
-@dataclass(frozen=True)
-class Data:
-    """``dataset`` by name, its folder if it has one, images per mini-batch."""
-
-    dataset: str = "digits"
-    root: str | None = None
-    batch: int = 64
+EVALUATORS = ("predictor", "supernet")
+# Far above any use; a number beyond them is a slip, and would be found out after days.
+MOST = {"epochs": 100_000, "trials": 1_000_000, "evaluations": 100_000, "finalists": 100}
+LIMITS = ("latency_share", *(o.name for o in OBJECTIVES.values() if o.sense == "min"))
 
 
 @dataclass(frozen=True)
@@ -85,6 +79,8 @@ class Device:
 class Search:
     """``trials`` proposals of a strategy on the predictors, which learn from ``evaluations`` subnets.
 
+    ``strategy`` is a name, or ``package.module:Class`` of the user's own.
+    With ``evaluator`` ``supernet`` the quality of each proposal is measured in the supernet instead.
     ``budget``: upper limits. ``latency_share`` is a latency as a share of the largest float network's, measured here.
     """
 
@@ -94,11 +90,15 @@ class Search:
     finalists: int = 5
     objectives: tuple[str, ...] = ("quality", "latency_ms", "size_bytes")
     budget: Mapping[str, float] = field(default_factory=dict)
+    evaluator: str = "predictor"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One checked file. ``text`` is the file itself; ``source`` where it came from."""
+    """One checked file. ``text`` is the file itself; ``source`` where it came from.
+
+    ``plugins``: packages of the user's own whose code may be run, as said on the command line.
+    """
 
     source: Path
     text: str
@@ -107,6 +107,7 @@ class Experiment:
     train: Train
     device: Device
     search: Search
+    plugins: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -117,7 +118,7 @@ class Experiment:
 
     @property
     def root(self) -> Path | None:
-        """Folder of the dataset; a relative one is meant from the file's folder."""
+        """Folder or file of the dataset; a relative one is meant from the file's folder."""
         return None if self.data.root is None else self.source.parent / self.data.root
 
     def resolved(self) -> str:
@@ -155,35 +156,42 @@ class Experiment:
         }
 
 
-def load(source: str | Path) -> Experiment:
-    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is."""
+def load(source: str | Path, plugins: Collection[str] | None = None) -> Experiment:
+    """Read and check a file or zoo space. Raises :class:`spaces.yaml.SpecError` with every problem there is.
+
+    ``plugins``: packages whose code the file may name; ``None`` to look at any file, of which no code will be run.
+    """
     path = locate(source)
     problems = Problems(str(path))
-    made = read(path, problems)
+    made = read(path, problems, plugins)
     problems.raise_if_any()
     assert made is not None
     return made
 
 
-def read(path: Path, problems: Problems) -> Experiment | None:
+def read(path: Path, problems: Problems, plugins: Collection[str] | None = None) -> Experiment | None:
     """Read a file, noting what is wrong; ``None`` if the problems leave no space."""
     root = Section(read_file(path, problems), "space", problems)
     space = read_space(root, path.stem, problems)
-    data = _data(root.section("data"), path, problems)
+    data = read_data(root.section("data"), path, problems)
+    if plugins is not None and data.dataset == ENTRY:
+        check_allowed(root.section("data").mark(ENTRY), data.options[ENTRY], plugins, problems)
     if space is not None and root.has("data"):  # without data a space can still be looked at
-        _check_interface(root.section("model"), space, data.dataset, problems)
+        check_network(root.section("model"), root.section("data"), space, data.dataset, problems)
     train = _train(root.section("train"))
     device = _device(root.section("device"))
-    search = _search(root.section("search"), problems)
+    search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
     export.finish()
     if space is None:
         return None
-    return Experiment(path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search)
+    return Experiment(
+        path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search, tuple(plugins or ())
+    )
 
 
-FREE = ("space.model.choices", "space.model.layers")  # below these, names are the user's own
+FREE = ("space.model.choices", "space.model.layers", "space.data.options")  # below these, names are the user's own
 
 
 def schema() -> dict[str, Any]:
@@ -194,73 +202,65 @@ def schema() -> dict[str, Any]:
         made = read(locate(name), recorder)
         assert made is not None, str(recorder)
         readings.setdefault(made.family, []).append(recorder)
-    return json_schema(readings, FREE)
-
-
-def _data(section: Section, path: Path, problems: Problems) -> Data:
-    made = Data(
-        dataset=section.text("dataset", Data.dataset, among=DATASETS),
-        root=section.text("root", None),
-        batch=section.integer("batch", Data.batch, at_least=2),
-    )
-    if made.root is not None and not (path.parent / made.root).is_dir():
-        folder = (path.parent / made.root).parent
-        near = nearest(Path(made.root).name, [p.name for p in folder.iterdir()] if folder.is_dir() else [])
-        hint = f"did you mean '{near}'?" if near else None
-        problems.add(section.mark("root"), f"no folder '{made.root}'", "missing-file", hint)
-    if made.root is None and made.dataset in NEED_ROOT:
-        what = f"dataset {made.dataset} needs the key 'space.data.root': the folder of its files"
-        problems.add(section.mark("dataset"), what, "missing-key")
-    section.finish()
-    return made
-
-
-def _check_interface(model: Section, space: Space, dataset: str, problems: Problems) -> None:
-    """The model must take the images and give the classes that the dataset has."""
-    if not space.outline.records:
-        return  # a space without layers is searched for something else than a network
-    shape, classes = SHAPES[dataset]
-    if space.outline.input_shape != shape:
-        problems.add(model.mark("input"), f"images of {dataset} are {list(shape)}", "wrong-shape", "delete input")
-    if space.outline.classes != classes:
-        problems.add(model.mark("classes"), f"{dataset} has {classes} classes", "wrong-shape", "delete classes")
+    whole = json_schema(readings, FREE)
+    whole["properties"]["data"], variants = data_schema(FREE)
+    whole["allOf"] += variants
+    return whole
 
 
 def _train(section: Section) -> Train:
     made = Train(
         scheme=section.text("scheme", Train.scheme, among=SCHEMES),
-        epochs=section.integer("epochs", Train.epochs, at_least=1),
+        epochs=section.integer("epochs", Train.epochs, at_least=1, at_most=MOST["epochs"]),
         learning_rate=section.number("learning_rate", Train.learning_rate, above=0),
         weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0),
-        threads=section.integer("threads", Train.threads, at_least=1),
+        threads=_threads(section),
     )
     section.finish()
     return made
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _threads(section: Section) -> int:
+    """Threads that wait for each other on one core take seconds for what takes one a millisecond."""
+    most = cores()
+    hint = f"this process may use {most} core{'' if most == 1 else 's'}"
+    return section.integer("threads", 1, at_least=1, at_most=most, hint=hint)
 
 
 def _device(section: Section) -> Device:
     made = Device(
         backend=section.text("backend", Device.backend, among=BACKENDS),
-        threads=section.integer("threads", Device.threads, at_least=1),
-        batch=section.integer("batch", Device.batch, at_least=1),
+        threads=_threads(section),
+        batch=section.integer("batch", Device.batch, at_least=1, at_most=MOST_BATCH),
     )
     section.finish()
     return made
 
 
-def _search(section: Section, problems: Problems) -> Search:
+def _search(section: Section, problems: Problems, plugins: Collection[str] | None) -> Search:
     defaults = Search()
+    entry = section.text(ENTRY, None)
+    if entry is not None and section.has("strategy"):
+        problems.add(section.mark(ENTRY), "search has a strategy or an entry, not both", "ambiguous")
+    if entry is not None and plugins is not None:
+        check_allowed(section.mark(ENTRY), entry, plugins, problems)
     objectives = section.texts("objectives", list(defaults.objectives), among=list(OBJECTIVES))
     if "quality" not in objectives or "latency_ms" not in objectives:
         problems.add(
             section.mark("objectives"), "a search needs the objectives quality and latency_ms", "missing-value"
         )
     made = Search(
-        strategy=section.text("strategy", defaults.strategy, among=STRATEGIES),
-        trials=section.integer("trials", defaults.trials, at_least=1),
-        evaluations=section.integer("evaluations", defaults.evaluations, at_least=20),
-        finalists=section.integer("finalists", defaults.finalists, at_least=1),
-        objectives=tuple(dict.fromkeys(objectives)),
+        strategy=section.text("strategy", entry or defaults.strategy, among=STRATEGIES),
+        trials=section.integer("trials", defaults.trials, at_least=1, at_most=MOST["trials"]),
+        evaluations=section.integer("evaluations", defaults.evaluations, at_least=20, at_most=MOST["evaluations"]),
+        evaluator=section.text("evaluator", defaults.evaluator, among=EVALUATORS),
+        finalists=section.integer("finalists", defaults.finalists, at_least=1, at_most=MOST["finalists"]),
+        objectives=tuple(objectives),
         budget=_budget(section.section("budget"), problems),
     )
     section.finish()

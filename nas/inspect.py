@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nas.evaluate import Evaluator
+from nas.evaluators.predictor import Predictions
 from nas.run import Run
 from nas.stages.fit import fitted
 from nas.stages.profile import profiled
-from nas.stages.search import Predictions
 from nas.stages.train import dataset_of, trained
 from nas.terminal import Progress, Terminal
 from spaces import Architecture, Space

@@ -22,6 +22,7 @@ OBJECTIVES = {
         Objective("size_bytes", "min", "bytes"),
         Objective("parameters", "min", ""),
         Objective("macs", "min", ""),
+        Objective("energy_pj", "min", "pJ"),
         Objective("bit_operations", "min", ""),
         Objective("bit_operations_with_sums", "min", ""),
         Objective("peak_activation_bytes", "min", "bytes"),

@@ -9,6 +9,8 @@ from typing import Any
 
 from nas import files
 from nas.evaluate import Evaluator
+from nas.evaluators.predictor import Predictions
+from nas.evaluators.supernet import Subnets
 from nas.report import card, html
 from nas.result import Verified, result
 from nas.run import REPORT, RESULT, Run
@@ -16,10 +18,10 @@ from nas.stages import contract
 from nas.stages.baselines import baselines, plans
 from nas.stages.fit import fitted
 from nas.stages.profile import profiled
-from nas.stages.search import Plan, Predictions, distinct, search, within
+from nas.stages.search import Plan, distinct, search, wasted, within
 from nas.stages.train import dataset_of, trained
 from nas.stages.verifier import Verifier
-from nas.strategies import Result
+from nas.strategies import Result, Signals
 from nas.terminal import Terminal
 from predictors.latency import LatencyModel
 from spaces.randomness import seed_for
@@ -68,13 +70,14 @@ class _Pipeline:
         evaluate, predict, facts = self._prepare()
         budget = self._budget(predict.latency)
         aimed = {name: limit * (AIM if name == "latency_ms" else 1) for name, limit in budget.items()}
-        found = self._search(predict, budget, aimed)
+        found = self._search(evaluate, predict, budget, aimed)
         verified = self._verify(evaluate, predict, found, budget, aimed)
         about = {
             "run": self.run_.name,
             "seed": self.seed,
             "verified": self.remeasure,
             "seconds": {name: round(s, 2) for name, s in self.seconds.items()},
+            "wasted": {label: round(wasted(results, aimed), 4) for label, results in found.items()},
             **facts,
         }
         return result(self.asked, about, verified, distinct(found["main"]), predict)
@@ -96,6 +99,7 @@ class _Pipeline:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
         self._note_artefacts({"train": entry.digest, "profile": table.digest if table else str(self.table)})
         facts = {"latency_model": latency_facts, "accuracy_predictor": accuracy_facts}
+        facts["metric"] = dict(dataset.task.metric)
         return evaluate, Predictions(accuracy, latency), facts
 
     def _note_artefacts(self, digests: Mapping[str, str]) -> None:
@@ -119,15 +123,17 @@ class _Pipeline:
         return limits
 
     def _search(
-        self, predict: Predictions, budget: Mapping[str, float], aimed: Mapping[str, float]
+        self, evaluate: Evaluator, predict: Predictions, budget: Mapping[str, float], aimed: Mapping[str, float]
     ) -> dict[str, list[Result]]:
-        asked = self.asked.search
-        seed = seed_for(self.seed, "search")
-        main = Plan("main", self.asked.space, asked.strategy, asked.trials, asked.objectives, aimed, seed)
+        asked, space = self.asked.search, self.asked.space
+        seed, signals = seed_for(self.seed, "search"), Signals(predict.ahead)
+        answers = predict if asked.evaluator == "predictor" else Subnets(evaluate, predict)
+        main = Plan(
+            "main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals, self.asked.plugins
+        )
         with self._stage(5, "search", f"{asked.strategy}, {_words(budget)}") as progress:
             found = {
-                plan.label: search(plan, self.asked.space, predict, self.run_.ledger, progress)
-                for plan in [main, *plans(main)]
+                plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in [main, *plans(main)]
             }
             different = distinct(found["main"])
             progress.outcome = (

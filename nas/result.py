@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluate import METRIC
+from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
 from nas.stages import contract
-from nas.stages.search import Predictions, pareto
+from nas.stages.search import pareto
 from nas.stages.verifier import Row
 from nas.strategies import Result
 
 _OF_BASELINE = (
-    "key", "architecture", "quality", "latency_ms", "size_bytes", "kernels", "container", "simulated", "model",
+    "key", "architecture", "quality", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated", "model",
 )  # fmt: skip
 
 
@@ -34,12 +34,11 @@ class Verified:
 def result(
     asked: Experiment, about: Mapping[str, Any], verified: Verified, results: Sequence[Result], predict: Predictions
 ) -> dict[str, Any]:
-    """The dict behind ``result.json``. ``about``: further entries, such as the run's name, seed and seconds."""
+    """The dict behind ``result.json``. ``about``: further entries, such as the run's name, seed, metric and seconds."""
     chosen = verified.chosen
     return {
         **about,
         "space": {"name": asked.space.name, "size": asked.space.size},
-        "metric": METRIC,
         "budget": dict(verified.budget),
         "budget_met": chosen is not None,
         "chosen": None if chosen is None else chosen["key"],
@@ -48,20 +47,16 @@ def result(
         "finalists": sorted(verified.finalists, key=contract.order, reverse=True),
         "baselines": [{"name": b["name"], **{k: b["row"][k] for k in _OF_BASELINE}} for b in verified.baselines],
         "refused": [{"key": key, "reason": reason} for key, reason in verified.refused.items()],
-        "front": points(pareto(results), predict),
-        "trials": points(results, predict),
+        "front": points(pareto(results), predict, asked.search.objectives),
+        "trials": points(results, predict, asked.search.objectives),
     }
 
 
-def points(results: Sequence[Result], predict: Predictions) -> list[dict[str, Any]]:
-    """Predicted quality (as the metric), latency and size of each result."""
+def points(results: Sequence[Result], predict: Predictions, objectives: Sequence[str]) -> list[dict[str, Any]]:
+    """Predicted quality (as the metric), latency, size and other ``objectives`` of each result."""
     quality = predict.accuracy.accuracy(np.array([r.values["quality"] for r in results]))
+    others = ["latency_ms", "size_bytes", *(n for n in objectives if n not in ("quality", "latency_ms", "size_bytes"))]
     return [
-        {
-            "key": r.architecture.key,
-            "quality": float(q),
-            "latency_ms": r.values["latency_ms"],
-            "size_bytes": r.values["size_bytes"],
-        }
+        {"key": r.architecture.key, "quality": float(q), **{name: r.values[name] for name in others}}
         for r, q in zip(results, quality, strict=True)
     ]

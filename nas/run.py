@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ class NoSuchRun(ValueError):
 class Run:
     """``folder`` of a run. What it was asked for stands in the first record of its ledger, kind ``start``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plugins: Collection[str] = ()) -> None:
         self.folder = folder
+        self.plugins = plugins
         self.name = folder.name
         self.ledger = Ledger(folder / LEDGER)
 
@@ -33,20 +35,25 @@ class Run:
         """A new folder ``<name>-<n>`` with the experiment and the ``start`` record (budget, seed, table …)."""
         folder = files.new_folder(runs, asked.space.name)
         files.write_atomic(folder / EXPERIMENT, asked.resolved().encode())
-        run = cls(folder)
-        run.ledger.append("start", budget=dict(asked.search.budget), settings=asked.to_json(), **start)
+        run = cls(folder, asked.plugins)
+        run.ledger.append(
+            "start", budget=dict(asked.search.budget), settings=asked.to_json(), plugins=list(asked.plugins), **start
+        )
         return run
 
     @classmethod
-    def open(cls, runs: Path, name: str) -> Run:
-        """An existing run, by name or path. Raises :class:`NoSuchRun`."""
+    def open(cls, runs: Path, name: str, plugins: Collection[str] = ()) -> Run:
+        """An existing run, by name or path. Raises :class:`NoSuchRun`.
+
+        ``plugins`` as for a new run: that it was allowed code once is recorded, and allows none now.
+        """
         folder = Path(name).resolve() if (Path(name) / LEDGER).exists() else runs / name
         if not (folder / LEDGER).exists():
             known = [f.name for f in list_runs(runs)]
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"runs in {runs}: {', '.join(known) or 'none'}"
             raise NoSuchRun(f"no run '{name}' in {runs} [unknown-run]\n  hint: {hint}")
-        return cls(folder)
+        return cls(folder, plugins)
 
     @property
     def store(self) -> Store:
@@ -63,7 +70,7 @@ class Run:
 
     def experiment(self) -> Experiment:
         """What was asked for, budget of the command line included."""
-        return experiment.load(self.folder / EXPERIMENT)
+        return experiment.load(self.folder / EXPERIMENT, self.plugins)
 
     def result(self) -> dict[str, Any] | None:
         """``result.json``, or ``None`` while the run is not done."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-WRONG_INPUT, NO_NETWORK, DISK, INTERRUPTED = 2, 3, 74, 130
+WRONG_INPUT, NO_NETWORK, DISK = 2, 3, 74
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 

@@ -67,11 +67,16 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
     total["size_bytes"] += -(-stored * weight_bits // 8) + 4 * biases + scales
 
 
-def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:
-    """Queries times keys, and the mixed values: both between all pairs of tokens, in float."""
+def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
+    """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
     values, _ = _of_input(c, table, 2)
     keys = _of_input(c, table, 1)[1]
-    macs = c.h * c.w * keys * (c.c_in + values) * c.exists
+    return c.h * c.w * keys * (c.c_in + values) * c.exists
+
+
+def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:
+    """Its products are those of floats."""
+    macs = attention_macs(c, table)
     total["macs"] += macs
     total["bit_operations"] += macs * _FLOAT_BITS**2
     total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.datasets import SHAPES
+from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.families import PICTURES, SEQUENCES
 from spaces.yaml import Node, Problems, Scalar, Section, Sequence
 
@@ -21,7 +21,11 @@ def interface(family: str, model: Section, data: Section, problems: Problems) ->
         return (SEQUENCES[family], _needed(model, "tokens", 1), 1), _needed(model, "vocabulary", 2)
     picture = family in PICTURES
     written = model.has("input") and (picture or model.has("classes"))
-    dataset = data.text("dataset", "digits", among=None if written else sorted(SHAPES))
+    names = sorted((*SHAPES, *ANY_SHAPE))
+    dataset = data.text("dataset", "entry" if data.has("entry") else "digits", among=None if written else names)
+    if not written and dataset not in SHAPES:
+        keys = "the key input" if picture else "the keys input and classes"
+        problems.add(model.mapping_mark, f"data of any shape: 'space.model' needs {keys}", "missing-key")
     known_shape, known_classes = SHAPES.get(dataset, ((1, 1, 1), 2))
     classes = known_classes if picture else model.integer("classes", known_classes, at_least=2)
     node = model.child("input")

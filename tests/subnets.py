@@ -40,6 +40,8 @@ def calibrated(net: Supernet, architecture: Architecture) -> Calibration:
 class Toy:
     """Noisy images whose class shows in the means of their channels; mini-batches depend on the epoch alone."""
 
+    loss = "cross_entropy"
+
     def __init__(self, space: Space, steps: int = 4, batch: int = 16) -> None:
         self.steps = steps
         self.batch = batch

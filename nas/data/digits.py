@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from nas.data.splits import Dataset, Split, standardised
+from nas.data.augment import Shift
+from nas.data.request import Request
+from nas.data.splits import Dataset, Scale, Split
 from spaces.randomness import generator
 
 TEST, VALIDATION = 360, 360
 
 
-def load(root: Path | None) -> Dataset:
-    """A fixed split into 1,077 / 360 / 360 images, whatever the seed of a run; ``root`` is not needed."""
+def load(request: Request) -> Dataset:
+    """A fixed split into 1,077 / 360 / 360 images, whatever the seed of a run; nothing is asked for."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -23,7 +23,10 @@ def load(root: Path | None) -> Dataset:
     order = generator(0, "data.digits.split").permutation(len(labels))
     test, validation, train = np.split(order, [TEST, TEST + VALIDATION])
 
-    def split(rows: np.ndarray) -> Split:
-        return Split(standardised(images[rows], images[train]), torch.from_numpy(labels[rows]))
+    scale = Scale.of(images[train])
 
-    return Dataset("digits", 10, split(train), split(validation), split(test), shift=1)
+    def split(rows: np.ndarray) -> Split:
+        return Split(scale(images[rows]), torch.from_numpy(labels[rows]))
+
+    parts = split(train), split(validation), split(test)
+    return Dataset("digits", 10, *parts, Shift(1, float(parts[0].images.min())), about=scale.to_json())

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
+from nas.data.augment import Augment, unchanged
+from nas.data.tasks import Classification, Task
 from spaces.randomness import generator
 
 
 @dataclass(frozen=True)
 class Split:
-    """``images`` (n, c, h, w) float32, standardised; ``labels`` (n,) int64."""
+    """Examples. ``images`` (n, c, h, w) float32, or token numbers (n, t) int64.
+
+    ``labels``: classes (n,) int64, next tokens (n, t) int64, or pictures (n, c, s*h, s*w) float32.
+    """
 
     images: Tensor
     labels: Tensor
@@ -27,34 +34,70 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train (weights), validation (search, predictors) and test (finalists, once) images."""
+    """Train (weights), validation (search, predictors) and test (finalists, once) examples, disjoint.
+
+    ``classes``: values of the output. ``about`` travels with an exported network: what its inputs and outputs mean.
+    """
 
     name: str
     classes: int
     train: Split
     validation: Split
     test: Split
-    shift: int  # pixels that augmentation may move an image, each way
+    augment: Augment = unchanged
+    task: Task = field(default_factory=Classification)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of one image."""
-        c, h, w = self.train.images.shape[1:]
-        return int(c), int(h), int(w)
+        """(c, h, w) of one image, or (1, t, 1) of one window of tokens."""
+        sizes = [int(size) for size in self.train.images.shape[1:]]
+        return (1, sizes[0], 1) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of the SHA-256 of all examples: files may change where they lie."""
+        found = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            for tensor in (part.images, part.labels):
+                found.update(f"{tensor.dtype} {list(tensor.shape)};".encode())
+                found.update(tensor.contiguous().numpy().data)
+        return found.hexdigest()[:16]
 
 
-def standardised(images: NDArray[np.float32], statistics_of: NDArray[np.float32]) -> Tensor:
-    """``images`` minus the mean of ``statistics_of``, over its standard deviation, as float32."""
-    mean, deviation = float(statistics_of.mean()), float(statistics_of.std())
-    return torch.from_numpy(((images - mean) / deviation).astype(np.float32))
+@dataclass(frozen=True)
+class Scale:
+    """Standardisation by one mean and one deviation of all pixels."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any]) -> Scale:
+        """That of these pixels, of any shape: the training images. Bytes are counted, so that nothing is copied."""
+        if pixels.dtype == np.uint8:
+            counts = np.bincount(pixels.reshape(-1), minlength=256) / pixels.size
+            values = np.arange(256)
+            mean = float(counts @ values)
+            deviation = float(np.sqrt(counts @ (values - mean) ** 2))
+        else:
+            mean, deviation = float(pixels.mean()), float(pixels.std())
+        return cls(mean, deviation or 1.0)  # images of one colour stay finite
+
+    def __call__(self, pixels: NDArray[Any]) -> Tensor:
+        """Standardised, as float32 of the same shape."""
+        standard = pixels.astype(np.float32)
+        standard -= self.mean  # in place: a large dataset is there once as floats
+        standard /= self.deviation
+        return torch.from_numpy(standard)
+
+    def to_json(self) -> dict[str, float]:
+        """Both numbers."""
+        return {"mean": self.mean, "deviation": self.deviation}
 
 
 class Shuffled:
-    """The ``Batches`` of a split: order and augmentation of an epoch depend on (seed, epoch) alone.
-
-    Augmentation moves every image by up to ``dataset.shift`` pixels in each direction; what comes in at the border
-    is the image's background value.
-    """
+    """The ``Batches`` of a dataset: order and augmentation of an epoch depend on (seed, epoch) alone."""
 
     def __init__(self, dataset: Dataset, batch: int, seed: int, calibration_images: int = 512) -> None:
         self._dataset = dataset
@@ -63,8 +106,18 @@ class Shuffled:
         self._calibration_images = min(calibration_images, len(dataset.train))
 
     @property
+    def digest(self) -> str:
+        """That of the dataset."""
+        return self._dataset.digest
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss to train by."""
+        return self._dataset.task.loss
+
+    @property
     def steps(self) -> int:
-        """Full mini-batches per epoch; the rest of the images has its turn in another epoch."""
+        """Full mini-batches per epoch; the rest of the examples has its turn in another epoch."""
         return len(self._dataset.train) // self._batch
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -73,22 +126,10 @@ class Shuffled:
         rng = generator(self._seed, "data.epoch", number)
         order = torch.from_numpy(rng.permutation(len(split)))
         for start in range(0, self.steps * self._batch, self._batch):
-            rows = order[start : start + self._batch]
-            yield self._shifted(split.images[rows], rng), split.labels[rows]
-
-    def _shifted(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        reach = self._dataset.shift
-        if reach == 0:
-            return images
-        n, _, h, w = images.shape
-        padded = F.pad(images, (reach, reach, reach, reach), value=float(self._dataset.train.images.min()))
-        offsets = torch.from_numpy(rng.integers(0, 2 * reach + 1, size=(2, n)))
-        rows = offsets[0][:, None] + torch.arange(h)
-        columns = offsets[1][:, None] + torch.arange(w)
-        return padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+            yield self._dataset.augment(split, order[start : start + self._batch], rng)
 
     def calibration(self) -> Sequence[Tensor]:
-        """The same images for every subnet: four equally large batches."""
+        """The same training examples for every subnet, as they are: four equally large batches."""
         rng = generator(self._seed, "data.calibration")
         rows = torch.from_numpy(rng.permutation(len(self._dataset.train))[: self._calibration_images // 4 * 4])
         return self._dataset.train.images[rows].chunk(4)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.evaluators import results
+from nas.evaluators.tabular import Tabular
 from nas.pareto import hypervolume
 from nas.protocol.statistics import ENOUGH, better, interval, relative_improvement
-from nas.protocol.tables import Tabular
-from nas.strategies import Result, strategy
+from nas.strategies import Signals, strategy
+from spaces import Batch
 from spaces.randomness import generator
 
 Floats = NDArray[np.float64]
@@ -23,7 +25,9 @@ Floats = NDArray[np.float64]
 class Task:
     """What is searched for: the ``objective`` column is what strategies see, the ``score`` column the truth.
 
-    ``second`` is another objective, to be minimised. ``sense`` is that of objective and score.
+    ``second`` is another objective, to be minimised, or with a ``limit`` what that budget is on; ``ahead`` is the
+    column that strategies know of it before an evaluation (a prediction, or itself). ``sense`` is that of objective and
+    score.
     """
 
     table: Tabular
@@ -32,11 +36,42 @@ class Task:
     second: str | None
     evaluations: int
     sense: str = "max"
+    limit: float | None = None
+    ahead: str | None = None
+
+    @property
+    def answers(self) -> Tabular:
+        """The table as an evaluator of quality and, if there is a second objective, latency."""
+        objectives = {"quality": (self.objective, 1.0 if self.sense == "max" else -1.0)}
+        if self.second is not None:
+            objectives["latency_ms"] = (self.second, 1.0)
+        return replace(self.table, objectives=objectives)
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """By objective."""
+        return {} if self.limit is None else {"latency_ms": self.limit}
+
+    @property
+    def signals(self) -> Signals | None:
+        """What is known ahead of the second objective; it takes no evaluation."""
+        if self.ahead is None:
+            return None
+        column = self.table.column(self.ahead)
+
+        def ahead(batch: Batch, names: Collection[str]) -> dict[str, Floats]:
+            rows = [self.table.rows.get(a.key, -1) for a in batch]
+            return {"latency_ms": np.where(np.array(rows) < 0, np.inf, column[rows])}
+
+        return Signals(ahead)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One search: rows of the table in the order of evaluation, wasted proposals, seconds of the strategy itself."""
+    """One search: rows of the table in the order of evaluation (-1: not there), seconds of the strategy itself.
+
+    ``wasted`` counts proposals that the table does not have and those over the limit.
+    """
 
     rows: NDArray[np.intp]
     wasted: int
@@ -45,10 +80,9 @@ class Trace:
 
 def run(name: str, task: Task, seed: int) -> Trace:
     """One strategy with one seed; proposals that the table does not have count as failed evaluations."""
-    names = ["quality"] if task.second is None else ["quality", "latency_ms"]
-    made = strategy(name, task.table.space, names, {}, seed)
-    signal = task.table.column(task.objective) * (1 if task.sense == "max" else -1)
-    second = None if task.second is None else task.table.column(task.second)
+    answers = task.answers
+    objectives = ["quality"] if task.second is None or task.limit is not None else ["quality", "latency_ms"]
+    made = strategy(name, answers.space, objectives, task.budget, seed, task.signals)
     rows: list[int] = []
     wasted, spent = 0, 0.0
     for trial in range(task.evaluations):
@@ -57,28 +91,31 @@ def run(name: str, task: Task, seed: int) -> Trace:
         spent += time.perf_counter() - start
         if not asked:
             break
-        row = task.table.rows.get(asked[0].key)
-        if row is None:
-            wasted += 1
-            result = Result(trial, asked[0], {}, "failed", "not in the table")
-        else:
-            rows.append(row)
-            values = {"quality": float(signal[row]), **({} if second is None else {"latency_ms": float(second[row])})}
-            result = Result(trial, asked[0], values)
+        told = results(trial, asked, answers(asked))
+        wasted += not all(r.usable and all(r.values[n] <= limit for n, limit in task.budget.items()) for r in told)
+        rows += [answers.rows.get(r.architecture.key, -1) for r in told]
         start = time.perf_counter()
-        made.tell([result])
+        made.tell(told)
         spent += time.perf_counter() - start
     return Trace(np.array(rows, np.intp), wasted, spent)
 
 
 def regrets(task: Task, rows: NDArray[np.intp]) -> Floats:
-    """After each evaluation: how far the score of the best by the objective is from the best score of the table."""
+    """After each evaluation: how far the score of the best by the objective is from the best score of the table.
+
+    Only what keeps the limit counts; as long as nothing does, the regret is that of the worst score.
+    """
     sign = 1 if task.sense == "max" else -1
     signal, score = sign * task.table.column(task.objective), sign * task.table.column(task.score)
-    best = np.maximum.accumulate(signal[rows]) if len(rows) else np.empty(0)
-    first = np.array([int(np.argmax(signal[rows] >= b)) for b in best], np.intp)
-    found: Floats = np.nanmax(score) - score[rows][first]
-    return found
+    allowed = np.isfinite(signal) & np.isfinite(score)
+    if task.second is not None and task.limit is not None:
+        allowed &= task.table.column(task.second) <= task.limit
+    seen = np.where((rows >= 0) & allowed[rows], signal[rows], -np.inf)
+    best = np.maximum.accumulate(seen)
+    first = rows[np.array([int(np.argmax(seen >= b)) for b in best], np.intp)] if len(rows) else rows
+    found = np.where(np.isfinite(best), score[first], np.nanmin(score))
+    regret: Floats = score[allowed].max() - found
+    return regret
 
 
 def covered(task: Task, rows: NDArray[np.intp]) -> float:
@@ -86,9 +123,10 @@ def covered(task: Task, rows: NDArray[np.intp]) -> float:
     assert task.second is not None
     sign = -1 if task.sense == "max" else 1
     values = np.stack([sign * task.table.column(task.score), task.table.column(task.second)], axis=1)
-    values = values[~np.isnan(values).any(axis=1)] if np.isnan(values).any() else values
-    reference = values.max(axis=0) + 1e-9
-    return hypervolume(values[rows], reference) / hypervolume(values, reference)
+    known = np.isfinite(values).all(axis=1)
+    reference = values[known].max(axis=0) + 1e-9
+    found = values[rows[rows >= 0]]
+    return hypervolume(found[np.isfinite(found).all(axis=1)], reference) / hypervolume(values[known], reference)
 
 
 def compare(
@@ -100,8 +138,9 @@ def compare(
     "hypervolume", "wasted", "ms_per_proposal", "regrets", "curve"}], "warnings": […]}``. Raises ``WrongTable`` for a
     column that the table does not have.
     """
-    for name in (task.objective, task.score, *([] if task.second is None else [task.second])):
-        task.table.column(name)
+    for name in (task.objective, task.score, task.second, task.ahead):
+        if name is not None:
+            task.table.column(name)
     names = list(dict.fromkeys(["random", *strategies]))
     traces: dict[str, list[Trace]] = {}
     for name in names:

@@ -12,14 +12,14 @@ ENOUGH = 8  # seeds, below which a comparison is warned about (Yang et al. 2020 
 def relative_improvement(method: Floats, random: Floats) -> float:
     """RI in percent: how much better a method's mean is than that of random search (Yang et al. 2020, section 3)."""
     base = float(np.mean(random))
-    return 100 * (float(np.mean(method)) - base) / base
+    return 100 * (float(np.mean(method)) - base) / abs(base)
 
 
 def interval(method: Floats, random: Floats, rng: np.random.Generator, resamples: int = 2_000) -> tuple[float, float]:
     """95 % bootstrap interval of :func:`relative_improvement`: both groups of runs are drawn anew (percentiles)."""
     a = rng.choice(method, (resamples, len(method))).mean(axis=1)
     b = rng.choice(random, (resamples, len(random))).mean(axis=1)
-    low, high = np.percentile(100 * (a - b) / b, [2.5, 97.5])
+    low, high = np.percentile(100 * (a - b) / np.abs(b), [2.5, 97.5])
     return float(low), float(high)
 
 

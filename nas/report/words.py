@@ -58,7 +58,7 @@ def bound_ms(row: Row) -> float:
 
 def fill(row: Row, limits: Mapping[str, float]) -> float:
     """The largest share of a limit that a network takes; at most 1 if it keeps the budget."""
-    values = {"latency_ms": bound_ms(row), "size_bytes": row["size_bytes"]}
+    values = {**row.get("costs", {}), "latency_ms": bound_ms(row), "size_bytes": row["size_bytes"]}
     return max((values[name] / limit for name, limit in limits.items() if name in values), default=0.0)
 
 

@@ -24,7 +24,7 @@ def latency_ms(row: Row) -> float:
 
 def holds(row: Row, budget: Mapping[str, float]) -> bool:
     """Whether a row keeps the budget: latency by :func:`latency_ms`."""
-    values = {"latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
+    values = {**row["costs"], "latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
     return all(values[name] <= limit for name, limit in budget.items())
 
 
@@ -61,7 +61,9 @@ def _trust(name: str, rows: Collection[Row]) -> float:
         return 1.0
     if name == "latency_ms":
         return float(np.median([row["latency_ms"]["predicted"] / latency_ms(row) for row in rows]))
-    return float(np.median([row["counted_bytes"] / row["size_bytes"] for row in rows]))
+    if name == "size_bytes":
+        return float(np.median([row["costs"]["size_bytes"] / row["size_bytes"] for row in rows]))
+    return 1.0  # counted: what is predicted is what is
 
 
 def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:

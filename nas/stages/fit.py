@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nas import files
-from nas.evaluate import Evaluator, quality
+from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from nas.store import Entry, Store
 from nas.terminal import Progress
@@ -90,6 +90,7 @@ def _row(architecture: Architecture, evaluate: Evaluator) -> Row:
     split = evaluate.dataset.validation
     with torch.no_grad():
         logits = evaluate.logits(architecture, split, evaluate.calibrate(architecture))
+    quality = evaluate.dataset.task.quality
     whole = quality(logits, split.labels)
     halves = [quality(logits[i::2], split.labels[i::2]).log_likelihood for i in (0, 1)]
     return {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nas.evaluators import Evaluator, results
 from nas.ledger import Ledger
 from nas.pareto import front
-from nas.strategies import Result, Strategy, strategy
+from nas.strategies import Result, Signals, Strategy, strategy
 from nas.terminal import Progress
-from predictors.accuracy import AccuracyPredictor
-from predictors.latency import LatencyModel
-from spaces import Architecture, Batch, Space
+from spaces import Space
 
 BATCH = 50
 
@@ -23,35 +22,11 @@ class ReplayError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """The evaluator of a search: objectives of architectures, from predictors and counting."""
-
-    accuracy: AccuracyPredictor
-    latency: LatencyModel
-
-    def ahead(self, batch: Batch, names: Collection[str]) -> dict[str, np.ndarray]:
-        """Those of the named costs (n,) that a budget may limit: counted ones, and the predicted latency."""
-        own = self.latency.space.batch(batch)
-        found: dict[str, np.ndarray] = {}
-        if "latency_ms" in names:
-            found["latency_ms"] = self.latency.predict(own)[0]
-        if set(names) - {"latency_ms"}:
-            found |= self.latency.space.cost(own)
-        return found
-
-    def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
-        """Values by objective. ``quality`` is the predictor's signal: minus the logarithm of the loss in nats."""
-        space = self.latency.space
-        batch = space.batch(list(architectures))
-        columns: dict[str, np.ndarray] = {**space.cost(batch)}
-        columns["quality"], _ = self.accuracy.predict(batch)
-        columns["latency_ms"], _ = self.latency.predict(batch)
-        return [{name: column[i].item() for name, column in columns.items()} for i in range(len(batch))]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """One search of a run: ``label`` in the ledger, the space it draws from, strategy, trials, limits."""
+    """One search of a run: ``label`` in the ledger, the space it draws from, strategy, trials, limits.
+
+    ``signals``: what the strategy may know ahead of an evaluation; ``plugins``: packages whose code it may be.
+    """
 
     label: str
     space: Space
@@ -60,32 +35,33 @@ class Plan:
     objectives: Sequence[str]
     budget: Mapping[str, float]
     seed: int
+    signals: Signals | None = None
+    plugins: Sequence[str] = ()
 
 
-def search(plan: Plan, full: Space, evaluate: Predictions, ledger: Ledger, progress: Progress) -> list[Result]:
+def search(plan: Plan, full: Space, evaluate: Evaluator, ledger: Ledger, progress: Progress) -> list[Result]:
     """All results of a search, in the order of trials; goes on where the ledger ends.
 
     Architectures are recorded by their index in the ``full`` space. Raises :class:`ReplayError` if the replay differs
     from the record.
     """
-    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed)
-    results = _replayed(plan, full, made, ledger)
-    while len(results) < plan.trials:
-        count = min(BATCH, plan.trials - len(results))
+    made = strategy(plan.strategy, plan.space, plan.objectives, plan.budget, plan.seed, plan.signals, plan.plugins)
+    found = _replayed(plan, full, made, ledger)
+    while len(found) < plan.trials:
+        count = min(BATCH, plan.trials - len(found))
         asked = made.ask(count)
         if not asked:
             break  # the space has no others
-        values = evaluate(asked)
-        new = [Result(len(results) + i, a, v) for i, (a, v) in enumerate(zip(asked, values, strict=True))]
+        new = results(len(found), asked, evaluate(asked))
         ledger.append("tell", search=plan.label, results=[_to_json(r, full) for r in new])
         made.tell(new)
-        results += new
-        progress(f"{plan.label} trial", len(results), plan.trials)
-    return results
+        found += new
+        progress(f"{plan.label} trial", len(found), plan.trials)
+    return found
 
 
 def _replayed(plan: Plan, full: Space, made: Strategy, ledger: Ledger) -> list[Result]:
-    results: list[Result] = []
+    found: list[Result] = []
     for record in ledger.of("tell"):
         if record["search"] != plan.label:
             continue
@@ -100,8 +76,8 @@ def _replayed(plan: Plan, full: Space, made: Strategy, ledger: Ledger) -> list[R
                 "ledger holds; was the run made with other versions of the packages?"
             )
         made.tell(told)
-        results += told
-    return results
+        found += told
+    return found
 
 
 def _to_json(result: Result, full: Space) -> dict[str, object]:
@@ -128,6 +104,12 @@ def within(results: Sequence[Result], limits: Mapping[str, float]) -> list[Resul
     """Results whose values keep all limits, best quality first."""
     kept = [r for r in results if all(r.values[name] <= limit for name, limit in limits.items())]
     return sorted(kept, key=lambda r: (-r.values["quality"], r.architecture.key))
+
+
+def wasted(results: Sequence[Result], limits: Mapping[str, float]) -> float:
+    """Share of evaluations that failed, or answered outside the budget."""
+    kept = sum(r.usable and all(r.values[name] <= limit for name, limit in limits.items()) for r in results)
+    return 1 - kept / len(results) if results else 0.0
 
 
 def pareto(results: Sequence[Result]) -> list[Result]:

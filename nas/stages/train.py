@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
-from nas.data import DATASETS, Dataset, Shuffled
+from nas.data import DATASETS, DataError, Dataset, Request, Shuffled
+from nas.datasets import enlarges, reads
 from nas.experiment import Experiment
 from nas.store import Entry, Store
 from nas.terminal import Progress
@@ -30,10 +32,10 @@ class _Checkpoints:
         return self._entry.latest_checkpoint()
 
 
-def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
-    """Where the trained weights of this experiment and seed belong."""
+def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry:
+    """Where the trained weights of this experiment and seed belong. ``examples``: digest of the dataset."""
     settings = asked.to_json()
-    data = {**settings["data"], "root": None if asked.root is None else str(asked.root.resolve())}
+    data = {**settings["data"], "root": None, "examples": examples}  # wherever they lie
     inputs = {
         "space": settings["space"],
         "data": data,
@@ -46,7 +48,15 @@ def entry_of(asked: Experiment, seed: int, store: Store) -> Entry:
 
 def dataset_of(asked: Experiment, seed: int) -> tuple[Dataset, Shuffled]:
     """The dataset and the batches that training draws from it. Raises ``DataError``."""
-    dataset = DATASETS[asked.data.dataset](asked.root)
+    outline, data = asked.space.outline, asked.data
+    made = Request(outline.input_shape, outline.classes, root=asked.root, options=data.options, plugins=asked.plugins)
+    if outline.records:  # a space without layers is searched for something else than a network
+        made = replace(made, reads=reads(asked.space), scale=enlarges(asked.space))
+    dataset = DATASETS[data.dataset](made)
+    if outline.records and (dataset.shape, dataset.classes) != (outline.input_shape, outline.classes):
+        has = f"inputs {list(dataset.shape)} and {dataset.classes} outputs"
+        takes = f"{list(outline.input_shape)} and {outline.classes}"
+        raise DataError(f"dataset {dataset.name}", f"it has {has}, the network {takes}", "wrong-shape")
     return dataset, Shuffled(dataset, asked.data.batch, seed_for(seed, "data"))
 
 
@@ -55,7 +65,7 @@ def trained(
 ) -> tuple[Supernet, Entry]:
     """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
     net = build(asked.space, seed_for(seed, "train.weights"))
-    entry = entry_of(asked, seed, store)
+    entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:
             before = entry.latest_checkpoint()

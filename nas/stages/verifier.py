@@ -17,10 +17,10 @@ import torch
 
 from nas import files
 from nas.deliver import MODEL, ProofFailed, deliver, facts, run_file
-from nas.evaluate import Evaluator, Quality, quality
+from nas.evaluate import Evaluator, Quality
+from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
 from nas.run import Run
-from nas.stages.search import Predictions
 from nas.strategies import Result
 from nas.terminal import Progress
 from nas.verify import Measurements, measured
@@ -145,7 +145,7 @@ class Verifier:
         if key not in self._tested:
             split = self.evaluate.dataset.test
             outputs = run_file(self._model(key), split.images.numpy(), self.asked.device.threads)
-            found = quality(torch.from_numpy(outputs), split.labels)
+            found = self.evaluate.dataset.task.quality(torch.from_numpy(outputs), split.labels)
             self._tested[key] = self.run.ledger.append("test", key=key, accuracy=found.accuracy)
         row["quality"]["exported"] = self._tested[key]["accuracy"]
 
@@ -173,7 +173,7 @@ class Verifier:
             "score": score,
             "latency_ms": self._latency(architecture.key, values["latency_ms"]),
             "size_bytes": export["size_bytes"],
-            "counted_bytes": int(values["size_bytes"]),
+            "costs": {name: value for name, value in values.items() if name not in ("quality", "latency_ms")},
             "kernels": export["kernels"],
             "container": export["container"],
             "simulated": export["simulated"],

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from nas.strategies.base import Result, Searcher, Signals, Strategy
+from nas import plugins as code
+from nas.strategies.base import Searcher
 from nas.strategies.local_search import LocalSearch
 from nas.strategies.low_discrepancy import LowDiscrepancy
 from nas.strategies.mcts import Mcts
 from nas.strategies.nsga2 import Nsga2
 from nas.strategies.optuna import SAMPLERS, OptunaStrategy
 from nas.strategies.predictor_guided import PredictorGuided
+from nas.strategies.protocol import Result, Signals, Strategy
 from nas.strategies.random import Random
 from nas.strategies.regularized_evolution import RegularizedEvolution
 from nas.strategies.smbo import Smbo
@@ -36,10 +38,16 @@ STRATEGIES: dict[str, Make] = {
 
 def strategy(
     name: str, space: Space, objectives: Sequence[str], budget: Mapping[str, float], seed: int,
-    signals: Signals | None = None,
+    signals: Signals | None = None, plugins: Collection[str] = (),
 ) -> Strategy:  # fmt: skip
-    """A fresh strategy. ``budget``: upper limits by objective. Raises ``KeyError`` for an unknown name."""
-    return STRATEGIES[name](space, objectives, budget, seed, signals)
+    """A fresh strategy. ``budget``: upper limits by objective.
+
+    ``name`` may be ``package.module:Class`` of one of the ``plugins``. Raises ``KeyError`` for an unknown name and
+    :class:`nas.plugins.NotAllowed` for code that was not allowed.
+    """
+    make = code.function(name, plugins) if name not in STRATEGIES and ":" in name else STRATEGIES[name]
+    made: Strategy = make(space, objectives, budget, seed, signals)
+    return made
 
 
-__all__ = ["STRATEGIES", "Result", "Searcher", "Signals", "Strategy", "strategy"]
+__all__ = ["STRATEGIES", "Make", "Result", "Searcher", "Signals", "Strategy", "strategy"]

@@ -1,16 +1,15 @@
-"""The protocol of every search strategy, and what those of our own share."""
+"""What strategies of our own share."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.objectives import OBJECTIVES
+from nas.strategies.limits import Limits
+from nas.strategies.protocol import Result, Signals
 from spaces import Architecture, Batch, Space
 from spaces.architecture import Codes
 from spaces.randomness import generator
@@ -18,68 +17,6 @@ from spaces.randomness import generator
 TURNS = 20  # blocks of candidates that are looked through for a new one that keeps the budget
 _DRAWN = 256
 _ENUMERATED = 200_000
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a proposal. ``trial``: its number in the order of proposals, from 0.
-
-    ``values`` by objective; ``status`` ``ok`` or ``failed``, then with ``error``.
-    """
-
-    trial: int
-    architecture: Architecture
-    values: Mapping[str, float]
-    status: str = "ok"
-    error: str | None = None
-
-    @property
-    def usable(self) -> bool:
-        """Whether it is ok and every value is finite."""
-        return self.status == "ok" and all(math.isfinite(v) for v in self.values.values())
-
-
-class Strategy(Protocol):
-    """Proposes architectures and learns from their values.
-
-    ``ask`` never blocks and never evaluates. ``tell`` takes results in any order, failures included, and is idempotent
-    by trial. A strategy has no other state than its arguments and the events it has seen: replaying them rebuilds it.
-    """
-
-    def ask(self, count: int) -> list[Architecture]:
-        """The next ``count`` proposals; their trial numbers go on from the last one's.
-
-        Our own strategies propose nothing twice, and fewer where the space has no others.
-        """
-        ...
-
-    def tell(self, results: Sequence[Result]) -> None:
-        """Learn from results of proposals made. Raises ``ValueError`` for a trial that was never proposed."""
-        ...
-
-
-Ahead = Callable[[Batch, Collection[str]], Mapping[str, NDArray[np.float64]]]
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What a strategy may ask for before anything is evaluated.
-
-    ``ahead``: those of the named costs of architectures (n,) that are counted or predicted; limits on them are kept by
-    every proposal, as long as the strategy finds one that does.
-    """
-
-    ahead: Ahead | None = None
-
-    def keeps(self, batch: Batch, budget: Mapping[str, float]) -> NDArray[np.bool_]:
-        """Whether each architecture (n,) keeps the limits that are known ahead."""
-        kept = np.ones(len(batch), np.bool_)
-        if self.ahead is not None and budget and len(batch):
-            costs = self.ahead(batch, list(budget))
-            for name, limit in budget.items():
-                if name in costs:
-                    kept &= np.asarray(costs[name]) <= limit
-        return kept
 
 
 class Searcher:
@@ -101,7 +38,7 @@ class Searcher:
         self.objectives = list(objectives)
         self.budget = dict(budget)
         self.seed = seed
-        self.signals = signals or Signals()
+        self._limits = Limits(budget, signals or Signals())
         self.results: list[Result] = []  # usable ones, in the order in which they were told
         self._proposed: list[Codes] = []
         self._seen: set[bytes] = set()
@@ -123,7 +60,7 @@ class Searcher:
     # -- the protocol
 
     def ask(self, count: int) -> list[Architecture]:
-        """See :class:`Strategy`."""
+        """See :class:`nas.strategies.Strategy`."""
         made: list[Architecture] = []
         while len(made) < count and len(self._seen) < self.space.size:
             row = self._next()
@@ -135,7 +72,7 @@ class Searcher:
         return made
 
     def tell(self, results: Sequence[Result]) -> None:
-        """See :class:`Strategy`."""
+        """See :class:`nas.strategies.Strategy`."""
         new: list[Result] = []
         for result in results:
             if not 0 <= result.trial < len(self._proposed):
@@ -147,6 +84,7 @@ class Searcher:
                     self.results.append(result)
                     new.append(result)
         if new:
+            self._limits.learn(Batch(self.space, np.array([self.codes(r) for r in new], np.int16)), new)
             self.learn(new)
 
     # -- shared
@@ -193,7 +131,7 @@ class Searcher:
         if not fresh:
             return np.empty((0, len(self.space.choices)), np.int16)
         block = np.array(fresh, np.int16)
-        return block[self.signals.keeps(Batch(self.space, block), self.budget)]
+        return block[self._limits.keeps(Batch(self.space, block))]
 
     def _anything(self) -> Codes | None:
         """Some architecture that is new, within the budget if one of many drawn is; the last resort."""

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.strategies.base import Result, Searcher
+from nas.strategies.base import Searcher
+from nas.strategies.protocol import Result
 from spaces import moves
 from spaces.architecture import Codes
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.objectives import OBJECTIVES
-from nas.strategies.base import Result, Signals
+from nas.strategies.protocol import Result, Signals
 from spaces import Architecture, Space, Value
 from spaces.randomness import seed_for
 

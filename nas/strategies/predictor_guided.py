@@ -1,9 +1,10 @@
 """``predictor_guided``: fit a predictor to what is known, propose what it likes, evaluate, fit again.
 
 An ensemble of trees on the encoding; its members' spread is its uncertainty. Candidates are the whole space where it is
-small, else children of the best results and draws; of them a proposal is the one that a randomly drawn member of the
-ensemble likes best (Thompson sampling, as BANANAS does with its ensemble, White et al. 2021; the loop is LINAS of
-DyNAS-T, Cummings et al. 2022). With several objectives every block draws a weighting of their ranks.
+small, else children of the best results and draws. Of them every other proposal is the one that the ensemble likes
+best, and every other the one that a drawn member does (independent Thompson sampling, as in BANANAS, White et al. 2021;
+the loop is LINAS of DyNAS-T, Cummings et al. 2022). With several objectives every block draws a weighting of their
+ranks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from spaces import moves
 from spaces.architecture import Codes
 from spaces.batch import Batch
 
-FIRST, BLOCK = 20, 10  # drawn results before the first fit; proposals per fit
+FIRST, BLOCK, GROWTH = 20, 10, 8  # drawn results before the first fit; least proposals per fit; results per proposal
+_TIE = 1e-6  # of the spread of what is liked: trees say the same of many, and the first of them is no better
 _WHOLE, _CHILDREN, _DRAWN = 20_000, 600, 200
 
 
@@ -41,10 +43,9 @@ class PredictorGuided(Searcher):
         model = TreeEnsemble.fit(self.space.encode(Batch(self.space, known)), self._targets(rng), rng)
         votes = model.votes(self.space.encode(Batch(self.space, pool)))  # (trees, n)
         chosen: list[int] = []
-        for turn in range(BLOCK):
-            # Half of the proposals are what the ensemble as a whole likes, half what some of its members do.
-            some = votes if turn % 2 == 0 else votes[rng.integers(len(votes), size=max(1, len(votes) // 4))]
-            liked = some.mean(axis=0)
+        for turn in range(min(len(pool), max(BLOCK, len(self.results) // GROWTH))):
+            liked = votes.mean(axis=0) if turn % 2 == 0 else votes[rng.integers(len(votes))]
+            liked = liked + rng.uniform(0, _TIE * (np.ptp(liked) or 1), len(liked))
             liked[chosen] = -np.inf
             chosen.append(int(liked.argmax()))
         return pool[chosen]

@@ -43,10 +43,8 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     """Choices and records of the ``model`` section."""
     model.require("operations")
     operations = model.texts("operations", [], among=sorted(OPERATIONS))
-    if len(set(operations)) != len(operations):
-        builder.problems.add(model.mark("operations"), "an operation stands twice", "duplicate-value")
     form = Form(
-        operations=tuple(dict.fromkeys(operations)) or ("skip_connect",),
+        operations=tuple(operations) or ("skip_connect",),
         nodes=model.integer("nodes", 3, at_least=1, at_most=_MOST_NODES),
         pairs=model.text("wiring", "dense", among=("dense", "pairs")) == "pairs",
         concat=model.text("output", "last", among=("last", "concat")) == "concat",

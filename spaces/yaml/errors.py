@@ -60,18 +60,30 @@ class SpecError(ValueError):
 
 
 class Problems:
-    """Collects what is wrong with one file. The same problem found twice is listed once."""
+    """Collects what is wrong with one file. The same problem found twice is listed once.
+
+    Its length counts what is said no more (see :meth:`settle`) too: a reader sees that it did not get what it wanted.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
         self._found: dict[Problem, None] = {}
+        self._settled: set[Mark] = set()
+        self._unsaid = 0
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._found) + self._unsaid
 
     def add(self, mark: Mark, what: str, code: str, hint: str | None = None) -> None:
         """Note a problem and go on."""
-        self._found[Problem(self.file, mark.line, mark.column, what, code, hint)] = None
+        if mark in self._settled:
+            self._unsaid += 1
+        else:
+            self._found[Problem(self.file, mark.line, mark.column, what, code, hint)] = None
+
+    def settle(self, mark: Mark) -> None:
+        """Say nothing more about this place: what is wrong there was said, and the rest would follow from it."""
+        self._settled.add(mark)
 
     def asked(self, path: str, kind: str, among: Iterable[str] | None = None) -> None:
         """A reader asked for the value at ``path``; :class:`spaces.yaml.schema.Recorder` writes it down."""

@@ -190,7 +190,10 @@ class _Composer:
                 self._alias(event.anchor or "")
             case yaml.ScalarEvent():
                 anchor = self._begin(event.tag, event.anchor)
+                noted = len(self.problems)
                 value = event.value if event.style else _typed(event.value, self.mark, self.problems)
+                if len(self.problems) > noted:
+                    self._settle()
                 self._place(Scalar(value, event.value, self.mark), anchor, nodes=1, height=0)
             case yaml.CollectionStartEvent():
                 anchor = self._begin(event.tag, event.anchor)
@@ -202,6 +205,11 @@ class _Composer:
                 self._place(node, done.anchor, self._nodes - done.nodes_at_start + 1, done.height)
             case yaml.DocumentStartEvent() if self.root is not None:
                 raise self.problems.stop(self.mark, "a second document starts here", "several-documents")
+
+    def _settle(self) -> None:
+        """No more about this value. A key's place is that of the whole mapping, of which more can be wrong."""
+        if not (self._open and self._open[-1].mapping and len(self._open[-1].children) % 2 == 0):
+            self.problems.settle(self.mark)
 
     def _begin(self, tag: str | None, name: str | None) -> _Anchor | None:
         self._count(1)
@@ -232,8 +240,10 @@ class _Composer:
         if anchor is None:
             hint = self.problems.suggest(name, self._anchors, "anchors")
             self.problems.add(self.mark, f"no anchor of the name {shown(name)} before this alias", "alias", hint)
+            self._settle()
         elif anchor.node is None:
             self.problems.add(self.mark, f"alias {shown('*' + name)} stands inside its own anchor", "alias")
+            self._settle()
         else:
             node, nodes, height = anchor.node, anchor.nodes, anchor.height
         self._count(nodes)  # as if written out, which is what every later walk over the nodes will see

@@ -58,7 +58,7 @@ def schema(readings: Mapping[str, Collection[Recorder]], free: Collection[str] =
     ``free``: paths below which names are the user's own.
     """
     every = [recorder for recorders in readings.values() for recorder in recorders]
-    whole = _object(every, "space", free)
+    whole = keys(every, "space", free)
     whole["properties"]["model"] = {
         "type": "object",
         "required": ["family"],
@@ -67,14 +67,15 @@ def schema(readings: Mapping[str, Collection[Recorder]], free: Collection[str] =
     whole["allOf"] = [
         {
             "if": {"properties": {"model": {"properties": {"family": {"const": family}}}}},
-            "then": {"properties": {"model": _object(recorders, "space.model", free)}},
+            "then": {"properties": {"model": keys(recorders, "space.model", free)}},
         }
         for family, recorders in sorted(readings.items())
     ]
     return {"$schema": DIALECT, "title": "space.yaml", "required": ["model"], **whole}
 
 
-def _object(recorders: Collection[Recorder], path: str, free: Collection[str]) -> dict[str, Any]:
+def keys(recorders: Collection[Recorder], path: str, free: Collection[str]) -> dict[str, Any]:
+    """The schema of the mapping at ``path``: exactly the keys that were asked for there."""
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for recorder in recorders:
         for asked, (kind, names) in recorder.paths.items():
@@ -86,7 +87,7 @@ def _object(recorders: Collection[Recorder], path: str, free: Collection[str]) -
         owns = {
             p.removeprefix(f"{path}.").split(".")[0] for r in recorders for p in r.paths if p.startswith(f"{path}.")
         }
-        inner = [_object(recorders, f"{path}.{name}", free) for name in sorted(owns)]
+        inner = [keys(recorders, f"{path}.{name}", free) for name in sorted(owns)]
         merged = {key: what for one in inner for key, what in one["properties"].items()}
         return {"type": "object", "additionalProperties": {**inner[0], "properties": merged}}
     properties = {key: _typed(recorders, f"{path}.{key}", *said, free) for key, said in found.items()}
@@ -106,5 +107,5 @@ def _typed(
     if kind in _PLAIN:
         return {"enum": list(names)} if names else {"type": _PLAIN[kind]}
     if any(asked.startswith(f"{path}.*") for recorder in recorders for asked in recorder.paths):
-        return {"type": "array", "items": _object(recorders, f"{path}.*", free)}
-    return _object(recorders, path, free)
+        return {"type": "array", "items": keys(recorders, f"{path}.*", free)}
+    return keys(recorders, path, free)

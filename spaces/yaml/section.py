@@ -78,15 +78,17 @@ class Section:
         self._problems.asked(self._path(key), "object")
         return Section(self.child(key), self._path(key), self._problems, self._mark)
 
-    def integer(self, key: str, default: D, at_least: int | None = None, at_most: int | None = None) -> int | D:
-        """A whole number within these limits."""
+    def integer(
+        self, key: str, default: D, at_least: int | None = None, at_most: int | None = None, hint: str | None = None
+    ) -> int | D:
+        """A whole number within these limits; ``hint`` says why, or what to do."""
         node = self.child(key)
         self._problems.asked(self._path(key), "integer")
         if node is None:
             return default
         if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
             return self._wrong(key, node, "a whole number", default)
-        return node.value if self._within(key, node, node.value, None, at_least, at_most) else default
+        return node.value if self._within(key, node, node.value, None, at_least, at_most, hint) else default
 
     def number(
         self,
@@ -116,7 +118,7 @@ class Section:
         return node.value if self._named(key, node, node.value, among) else default
 
     def texts(self, key: str, default: D, among: Collection[str] | None = None) -> list[str] | D:
-        """A list of texts, each one of ``among`` if that is given."""
+        """A list of different texts, each one of ``among`` if that is given."""
         node = self.child(key)
         self._problems.asked(self._path(key), "strings", among)
         if node is None:
@@ -128,6 +130,9 @@ class Section:
             path = f"{key}.{position}"
             if not isinstance(item, Scalar) or not isinstance(item.value, str):
                 self._wrong(path, item, "text", None)
+            elif item.value in found:
+                what = f"{shown(item.value)} stands twice in '{self._path(key)}'"
+                self._problems.add(item.mark, what, "duplicate-value", "delete one of the two")
             elif self._named(path, item, item.value, among):
                 found.append(item.value)
         return found if len(found) == len(node.items) else default
@@ -165,8 +170,9 @@ class Section:
         return False
 
     def _within(
-        self, key: str, node: Node, value: float, above: float | None, at_least: float | None, at_most: float | None
-    ) -> bool:
+        self, key: str, node: Node, value: float, above: float | None, at_least: float | None, at_most: float | None,
+        hint: str | None = None,
+    ) -> bool:  # fmt: skip
         if (
             (above is None or value > above)
             and (at_least is None or value >= at_least)
@@ -175,5 +181,5 @@ class Section:
             return True
         limits = (("above", above), ("at least", at_least), ("at most", at_most))
         wanted = " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
-        self._problems.add(node.mark, f"'{self._path(key)}' must be {wanted}, not {value}", "out-of-range")
+        self._problems.add(node.mark, f"'{self._path(key)}' must be {wanted}, not {value}", "out-of-range", hint)
         return False

@@ -17,7 +17,7 @@ from supernets.training.protocols import Batches, Checkpoints
 from supernets.training.sandwich import Sandwich
 
 SCHEMES = {"sandwich": Sandwich}
-"""Name in ``train.scheme`` -> class made from (space, seed) with ``backward(net, images, labels, step)``."""
+"""Name in ``train.scheme`` -> class made from (space, seed, loss) with ``backward(net, images, labels, step)``."""
 
 _WARM_UP_STEPS = 50
 _SKIPS_IN_A_ROW = 20
@@ -58,7 +58,7 @@ def train(
     """
     optimiser = _optimiser(net, recipe)
     losses = _restore(net, optimiser, checkpoints.latest())
-    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed), optimiser, progress)
+    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed, data.loss), optimiser, progress)
     net.train()
     with threads(recipe.threads):
         for epoch in range(len(losses), recipe.epochs):

@@ -1,7 +1,6 @@
-"""Losses of supernet training, by what a network gives.
+"""Losses of supernet training.
 
-Shapes: outputs (b, classes) with labels (b,), or (b, t, values) with labels (b, t), of whole numbers; a picture
-(b, c, h, w) with a picture of that shape. Labels of -100 count for nothing.
+Shapes: logits (b, classes) and labels (b,), or for each token (b, t, classes) and (b, t); pictures (b, c, h, w).
 """
 
 from __future__ import annotations
@@ -10,16 +9,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def task_loss(outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy in nats; of pictures the mean distance of their values (Lim et al. 2017, section 3.2)."""
-    if outputs.dim() == 4:
-        return F.l1_loss(outputs, labels)
-    return F.cross_entropy(outputs.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy in nats."""
+    return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
 
 
-def distillation(outputs: Tensor, teacher: Tensor) -> Tensor:
-    """The same against the teacher's outputs, a distribution in the place of labels; no gradient to the teacher."""
-    target = teacher.detach()
-    if outputs.dim() == 4:
-        return F.l1_loss(outputs, target)
-    return F.cross_entropy(outputs.flatten(0, -2), target.flatten(0, -2).softmax(dim=1))
+def distillation(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Mean cross-entropy in nats against the teacher's distribution; no gradient to the teacher."""
+    return F.cross_entropy(logits.flatten(0, -2), teacher.detach().softmax(dim=-1).flatten(0, -2))
+
+
+def l1(pictures: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean absolute error; there is nothing to smooth."""
+    return F.l1_loss(pictures, targets)
+
+
+def l1_distillation(pictures: Tensor, teacher: Tensor) -> Tensor:
+    """Mean absolute difference to the teacher's pictures; no gradient to the teacher."""
+    return F.l1_loss(pictures, teacher.detach())
+
+
+LOSSES = {"cross_entropy": (cross_entropy, distillation), "l1": (l1, l1_distillation)}
+"""Name in ``Batches.loss`` -> loss against the targets, and against a teacher's outputs."""

@@ -12,7 +12,15 @@ class Batches(Protocol):
     """Training data. Everything drawn depends on the epoch number alone, so that an epoch can be repeated exactly."""
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mini-batches (images (b, c, h, w) float32, labels (b,) int64) of this epoch."""
+        """Mini-batches (images (b, c, h, w) float32, labels (b,) int64) of this epoch.
+
+        Of text: tokens (b, t) and the tokens after them (b, t), int64. Of pictures: small and large ones, float32.
+        """
+        ...
+
+    @property
+    def loss(self) -> str:
+        """Name in :data:`supernets.training.losses.LOSSES`."""
         ...
 
     @property

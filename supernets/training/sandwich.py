@@ -16,7 +16,7 @@ from spaces import Architecture, Space
 from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.endpoints import endpoint
-from supernets.training.losses import distillation, task_loss
+from supernets.training.losses import LOSSES
 
 RANDOM_SUBNETS = 2
 SMOOTHING = 0.05
@@ -25,7 +25,8 @@ SMOOTHING = 0.05
 class Sandwich:
     """Gradients of one step: largest (taught by the labels), then smallest and random ones (taught by both)."""
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, loss: str = "cross_entropy") -> None:
+        self._against_targets, self._against_teacher = LOSSES[loss]
         self.space = space
         self.seed = seed
         lowest = min(
@@ -48,9 +49,10 @@ class Sandwich:
             with net.active(architecture):
                 logits = net(images)
             if teacher is None:
-                loss, teacher = task_loss(logits, labels, SMOOTHING), logits.detach()
+                loss, teacher = self._against_targets(logits, labels, SMOOTHING), logits.detach()
             else:
-                loss = 0.5 * task_loss(logits, labels) + 0.5 * distillation(logits, teacher)
+                hard, soft = self._against_targets(logits, labels), self._against_teacher(logits, teacher)
+                loss = 0.5 * hard + 0.5 * soft
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return torch.stack(losses).mean()

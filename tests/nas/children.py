@@ -24,7 +24,7 @@ from nas import files
 from nas.cli import app
 from nas.data import Shuffled
 from nas.evaluate import Evaluator
-from nas.stages.search import Predictions
+from nas.evaluators.predictor import Predictions
 from nas.terminal import Terminal
 from predictors.latency.backends import onnxruntime as backend
 

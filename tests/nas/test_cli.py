@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,8 +147,9 @@ def test_an_unknown_run_like_none_lists_those_that_are_there(finished: Finished,
 def test_an_unfinished_run_says_how_to_go_on(runs: Path) -> None:
     """Showing or exporting it is refused."""
     files.remove(runs / "tiny-1" / "result.json")
+    message = f"run 'tiny-1' is not finished [unfinished-run]\n  hint: go on with: nas resume tiny-1 --runs {runs}"
     for command in (["show", "tiny-1"], ["export", "tiny-1", "--out", runs / "out"]):
-        refused(nas(*command, "--runs", runs), "run 'tiny-1' is not finished; go on with: nas resume tiny-1")
+        refused(nas(*command, "--runs", runs), message)
 
 
 def test_a_run_that_was_stopped_before_it_began_says_so(runs: Path) -> None:
@@ -434,7 +434,7 @@ def test_what_a_kill_left_behind_is_not_exported(runs: Path, tmp_path: Path) -> 
         (folder / ".tmp-1-abcd").write_bytes(b"half")
     nas("export", "tiny-1", "--latency-ms", "1000", "--runs", runs, "--out", tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "model.onnx", "architecture.json", "weights.safetensors", "card.md",
+        "model.onnx", "architecture.json", "weights.safetensors", "data.json", "card.md",
     }  # fmt: skip
 
 
@@ -519,12 +519,3 @@ def test_help_names_every_command() -> None:
 def test_a_wrong_command_line_is_status_2(arguments: list[str]) -> None:
     """Unknown commands and options, missing and spare arguments."""
     assert nas(*arguments).exit_code == 2
-
-
-def test_the_module_is_the_command() -> None:
-    """``python -m nas.cli``, which the tests of interruption start, is the entry point."""
-    from importlib.metadata import entry_points
-
-    (script,) = [e for e in entry_points(group="console_scripts") if e.name == "nas"]
-    assert script.value == "nas.cli:main"
-    assert script.load() is sys.modules["nas.cli"].main

@@ -17,9 +17,9 @@ from nas.stages.contract import ENOUGH, ROUNDS, best_float, choose, finalists, h
 from nas.stages.search import within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
+from nas.testing.strategies import example
 from nas.verify import GUARD, Measurements
 from spaces import Architecture
-from tests.nas.strategy_contract import example
 
 Budget = Mapping[str, float]
 
@@ -89,7 +89,7 @@ class Device:
             "score": 0.0,
             "latency_ms": {"predicted": values["latency_ms"], "measured": None, "measured_upper": None},
             "size_bytes": int(values["size_bytes"] * self.bytes_per_byte),
-            "counted_bytes": int(values["size_bytes"]),
+            "costs": {"size_bytes": int(values["size_bytes"])},
         }
 
 
@@ -130,7 +130,7 @@ def row(
     times = {"predicted": predicted, "measured": upper and upper * 0.9, "measured_upper": upper}
     return {
         "key": key, "quality": {"predicted": 0, "supernet": quality, "exported": None}, "score": 0.0,
-        "log_likelihood": 0.0, "latency_ms": times, "size_bytes": size,
+        "log_likelihood": 0.0, "latency_ms": times, "size_bytes": size, "costs": {"energy_pj": 3.0 * size},
     }  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def row(
         (row(upper=None, predicted=1.1), {"latency_ms": 1.0}, False),
         (row(size=10), {"size_bytes": 10}, True),
         (row(size=11), {"latency_ms": 2.0, "size_bytes": 10}, False),
+        (row(size=10), {"energy_pj": 29.0}, False),
         (row(upper=9.0, size=99), {}, True),
     ],
 )

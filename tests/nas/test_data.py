@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas.data import DATASETS, DataError, Dataset, Shuffled, Split
+from nas.data import DATASETS, DataError, Dataset, Request, Shuffled, Split
 from nas.data import fashion_mnist as module
+from nas.data.augment import Shift
 from spaces.datasets import SHAPES
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "fashion_mnist"
@@ -26,7 +28,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "fashion_mnist"
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """The real ones."""
-    return DATASETS["digits"](None)
+    return DATASETS["digits"](Request())
 
 
 # --- Digits -----------------------------------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ def test_the_splits_are_disjoint_and_together_all_of_the_data(digits: Dataset) -
 
 def test_the_split_is_the_same_on_every_load(digits: Dataset) -> None:
     """Whatever the seed of a run: the test images of one run are never training images of another."""
-    again = DATASETS["digits"](None)
+    again = DATASETS["digits"](Request())
     for mine, other in ((digits.train, again.train), (digits.validation, again.validation), (digits.test, again.test)):
         assert torch.equal(mine.images, other.images)
         assert torch.equal(mine.labels, other.labels)
@@ -75,6 +77,22 @@ def test_images_are_standardised_by_the_training_ones(digits: Dataset) -> None:
     for split in (digits.validation, digits.test):
         assert abs(float(split.images.mean())) < 0.05
         assert float(split.images.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_the_digest_is_that_of_the_examples(digits: Dataset) -> None:
+    """Another pixel, label, type or part is another digest; a supernet trained on other data is not taken for it."""
+    assert digits.digest == DATASETS["digits"](Request()).digest
+    assert len(digits.digest) == 16
+    images, labels = digits.test.images.clone(), digits.test.labels.clone()
+    images[5, 0, 3, 3] += 1e-3
+    labels[5] += 1
+    others = [
+        replace(digits, test=Split(images, digits.test.labels)),
+        replace(digits, test=Split(digits.test.images, labels)),
+        replace(digits, test=Split(digits.test.images.double(), digits.test.labels)),
+        replace(digits, test=digits.validation, validation=digits.test),
+    ]
+    assert len({digits.digest, *(other.digest for other in others)}) == 5
 
 
 # --- Epochs -----------------------------------------------------------------------------------------------------------
@@ -120,7 +138,7 @@ def tagged(count: int, shift: int) -> Dataset:
     images = torch.zeros(count, 1, 5, 7)
     images[:, 0, 2, 3] = torch.arange(1, count + 1)
     split = Split(images, torch.arange(count))
-    return Dataset("tagged", count, split, split, split, shift)
+    return Dataset("tagged", count, split, split, split, Shift(shift))
 
 
 @settings(deadline=None, max_examples=20)
@@ -204,11 +222,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
 def test_idx_files_are_read_packed_or_not(tmp_path: Path, packed: bool) -> None:
     """The training images are parted into training and validation; all are standardised by the former."""
-    made = module.load(folder_of(tmp_path / "data", packed))
+    made = module.load(Request(root=folder_of(tmp_path / "data", packed)))
     assert [len(s) for s in (made.train, made.validation, made.test)] == [45, 15, 10]
     assert (made.shape, made.classes) == SHAPES["fashion_mnist"]
     assert float(made.train.images.mean()) == pytest.approx(0, abs=1e-5)
-    again = module.load(folder_of(tmp_path / "data", packed))
+    again = module.load(Request(root=folder_of(tmp_path / "data", packed)))
     assert torch.equal(made.validation.images, again.validation.images)
 
 
@@ -254,26 +272,27 @@ def test_a_missing_damaged_or_foreign_file_is_named(tmp_path: Path, change: dict
     """A DataError that begins with the file, or the folder where it is about two files; no other error."""
     folder = folder_of(tmp_path / "data", **change)
     with pytest.raises(DataError, match=rf"\A{re.escape(str(folder) + message)}"):
-        module.load(folder)
+        module.load(Request(root=folder))
 
 
 def test_too_few_images_for_a_validation_split_are_refused(tmp_path: Path) -> None:
     """The real size of it is 5,000."""
     folder = folder_of(tmp_path / "data")
-    with pytest.raises(DataError, match=r"60 training images leave none after 5000 for validation\Z"):
-        module.load(folder)
+    with pytest.raises(DataError, match=r"60 training images leave none after 5000 for validation \[too-few\]\Z"):
+        module.load(Request(root=folder))
 
 
 def test_a_dataset_of_files_needs_a_folder() -> None:
     """Reading a space.yaml refuses it before; this is for callers."""
-    with pytest.raises(DataError, match=r"\Adataset fashion_mnist needs data\.root: a folder with train-images"):
-        module.load(None)
+    with pytest.raises(DataError, match=r"\Adataset fashion_mnist: it needs data\.root: a folder with train-images"):
+        module.load(Request())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared/data/fashion_mnist beside this checkout")
 def test_the_real_fashion_mnist_is_read() -> None:
     """55,000 / 5,000 / 10,000, every class in each."""
-    made = module.load(SHARED)
+    made = module.load(Request(root=SHARED))
     assert [len(s) for s in (made.train, made.validation, made.test)] == [55_000, 5_000, 10_000]
     assert torch.bincount(made.test.labels).tolist() == [1000] * 10
-    assert made.shift == 2
+    assert isinstance(made.augment, Shift)
+    assert made.augment.pixels == 2

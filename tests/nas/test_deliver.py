@@ -17,8 +17,9 @@ from safetensors.torch import load as load_safetensors
 
 from nas import deliver as module
 from nas import experiment, files
+from nas.data.tasks import Classification
 from nas.deliver import AGREEMENT, ProofFailed, deliver, facts, run_file
-from nas.evaluate import Evaluator, quality
+from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture
@@ -51,15 +52,23 @@ def mixed(asked: Experiment) -> Architecture:
     )  # fmt: skip
 
 
-def test_a_delivery_is_three_files_in_a_folder_of_the_key(
+def test_a_delivery_is_four_files_in_a_folder_of_the_key(
     asked: Experiment, evaluator: Evaluator, mixed: Architecture, tmp_path: Path
 ) -> None:
     """Model, architecture and weights; what comes back says what they are."""
     made = deliver(asked, evaluator, mixed, tmp_path / "exports")
     assert made.folder == tmp_path / "exports" / mixed.key
-    assert {p.name for p in made.folder.iterdir()} == {"model.onnx", "architecture.json", "weights.safetensors"}
+    assert {p.name for p in made.folder.iterdir()} == {
+        "model.onnx",
+        "architecture.json",
+        "weights.safetensors",
+        "data.json",
+    }
     assert (made.folder / "model.onnx").read_bytes() == made.model
     assert Architecture.from_json((made.folder / "architecture.json").read_text(encoding="utf-8")) == mixed
+    about = json.loads((made.folder / "data.json").read_text(encoding="utf-8"))
+    assert about == evaluator.dataset.about
+    assert about.keys() == {"mean", "deviation"}
     assert made.validation == evaluator(mixed)
     assert made.container == ["stages.0.1.conv"]
     assert made.simulated == []
@@ -208,7 +217,7 @@ def test_a_file_of_any_batch_size_takes_any_number_of_images(
 def test_quality_is_top1_in_percent_and_the_mean_log_likelihood() -> None:
     """By hand: two of three right; log-softmax of the label's logit."""
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 3.5]])
-    found = quality(logits, torch.tensor([0, 1, 0]))
+    found = Classification().quality(logits, torch.tensor([0, 1, 0]))
     assert found.accuracy == pytest.approx(200 / 3)
     by_hand = [2 - np.log(np.exp(2) + 1), 1 - np.log(np.e + 1), 3 - np.log(np.exp(3) + np.exp(3.5))]
     assert found.log_likelihood == pytest.approx(np.mean(by_hand))

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nas import experiment
+from nas import datasets, experiment
 from nas.data import DATASETS
-from nas.experiment import BACKENDS, LIMITS, NEED_ROOT, SCHEMES, Experiment, load
+from nas.datasets import ENTRY, KINDS
+from nas.experiment import BACKENDS, LIMITS, SCHEMES, Experiment, load
 from nas.objectives import OBJECTIVES
 from nas.strategies import STRATEGIES
 from predictors.latency.backends import onnxruntime as backend
+from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.yaml import SpecError
 from supernets import training
 
@@ -46,10 +48,10 @@ def test_names_are_those_of_the_registries() -> None:
     """The lists that reading needs without loading torch are the ones that running has."""
     assert set(SCHEMES) == set(training.SCHEMES)
     assert set(experiment.STRATEGIES) == set(STRATEGIES)
-    assert set(experiment.DATASETS) == set(DATASETS)
+    assert set(KINDS) == set(DATASETS)
+    assert {*SHAPES, *ANY_SHAPE, ENTRY} == set(KINDS)
     assert set(BACKENDS) == {backend.NAME}
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
-    assert set(NEED_ROOT) <= set(DATASETS)
 
 
 def test_only_the_model_has_no_default(tmp_path: Path) -> None:
@@ -64,8 +66,9 @@ def test_only_the_model_has_no_default(tmp_path: Path) -> None:
     assert made.search.budget == {}
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every key of every section."""
+    monkeypatch.setattr(experiment, "cores", lambda: 4)
     made = of(
         tmp_path,
         f"""\
@@ -78,8 +81,9 @@ search:
   strategy: random
   trials: 7
   evaluations: 21
+  evaluator: supernet
   finalists: 1
-  objectives: [latency_ms, quality, macs, quality]
+  objectives: [latency_ms, quality, macs]
   budget: {{latency_ms: 0.5, size_bytes: 4000}}
 export: {{format: onnx}}
 """,
@@ -90,7 +94,7 @@ export: {{format: onnx}}
     assert made.train.recipe().learning_rate == 1.0
     assert (made.device.target().threads, made.device.target().batch) == (4, 16)
     assert made.search == experiment.Search(
-        "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}
+        "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}, "supernet"
     )
 
 
@@ -112,7 +116,7 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "data: {dataset: digit}",
             "1:17: unknown name 'digit' for 'space.data.dataset' [unknown-name]\n  hint: did you mean 'digits'?",
         ),
-        ("data: {batch: 1}", "1:15: 'space.data.batch' must be at least 2, not 1 [out-of-range]"),
+        ("data: {batch: 1}", "1:15: 'space.data.batch' must be at least 2 and at most 10000, not 1 [out-of-range]"),
         ("data: {root: 3}", "1:14: 'space.data.root' must be text, not number 3 [wrong-type]"),
         ("data: digits", "1:7: 'space.data' must be a mapping, not text 'digits' [wrong-type]"),
         (
@@ -120,7 +124,10 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "1:17: dataset fashion_mnist needs the key 'space.data.root': the folder of its files [missing-key]",
         ),
         ("train: {epoch: 3}", "1:9: unknown key 'space.train.epoch' [unknown-key]\n  hint: did you mean 'epochs'?"),
-        ("train: {epochs: 0}", "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]"),
+        (
+            "train: {epochs: 0}",
+            "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]",
+        ),
         ("train: {epochs: ten}", "1:17: 'space.train.epochs' must be a whole number, not text 'ten' [wrong-type]"),
         ("train: {epochs: true}", "1:17: 'space.train.epochs' must be a whole number, not true [wrong-type]"),
         ("train: {epochs: 2.0}", "1:17: 'space.train.epochs' must be a whole number, not number 2.0 [wrong-type]"),
@@ -140,8 +147,19 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "search: {strategy: nsga3}",
             "1:20: unknown name 'nsga3' for 'space.search.strategy' [unknown-name]\n  hint: did you mean 'nsga2'?",
         ),
-        ("search: {trials: 0}", "1:18: 'space.search.trials' must be at least 1, not 0 [out-of-range]"),
-        ("search: {evaluations: 19}", "1:23: 'space.search.evaluations' must be at least 20, not 19 [out-of-range]"),
+        (
+            "search: {trials: 0}",
+            "1:18: 'space.search.trials' must be at least 1 and at most 1000000, not 0 [out-of-range]",
+        ),
+        (
+            "search: {evaluations: 19}",
+            "1:23: 'space.search.evaluations' must be at least 20 and at most 100000, not 19 [out-of-range]",
+        ),
+        (
+            "search: {objectives: [quality, latency_ms, quality]}",
+            "1:44: 'quality' stands twice in 'space.search.objectives' [duplicate-value]\n"
+            "  hint: delete one of the two",
+        ),
         (
             "search: {objectives: [quality]}",
             "1:22: a search needs the objectives quality and latency_ms [missing-value]",
@@ -178,6 +196,127 @@ def test_a_mistake_is_refused_to_the_letter(tmp_path: Path, text: str, problem: 
     refused(tmp_path, f"{text}\n{MODEL}", problem)
 
 
+@pytest.mark.parametrize("section", ["train", "device"])
+@pytest.mark.parametrize(("count", "said"), [(1, "1 core"), (2, "2 cores")])
+def test_more_threads_than_cores_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, count: int, said: str
+) -> None:
+    """They would wait for each other without end; the limit is what this process may use."""
+    monkeypatch.setattr(experiment, "cores", lambda: count)
+    of(tmp_path, f"{section}: {{threads: {count}}}\n{MODEL}")
+    what = f"'space.{section}.threads' must be at least 1 and at most {count}, not 64 [out-of-range]"
+    place = f"1:{len(section) + 13}"
+    refused(tmp_path, f"{section}: {{threads: 64}}\n{MODEL}", f"{place}: {what}\n  hint: this process may use {said}")
+
+
+def test_numbers_beyond_all_use_are_refused(tmp_path: Path) -> None:
+    """A slip of the finger is found at once, and not after days."""
+    big = 10**13
+    refused(
+        tmp_path,
+        f"""\
+{MODEL}\
+data: {{batch: {big}}}
+train: {{epochs: {big}}}
+device: {{batch: {big}}}
+search: {{trials: {big}, evaluations: {big}, finalists: {big}}}
+""",
+        f"2:15: 'space.data.batch' must be at least 2 and at most 10000, not {big} [out-of-range]",
+        f"3:17: 'space.train.epochs' must be at least 1 and at most 100000, not {big} [out-of-range]",
+        f"4:17: 'space.device.batch' must be at least 1 and at most 10000, not {big} [out-of-range]",
+        f"5:18: 'space.search.trials' must be at least 1 and at most 1000000, not {big} [out-of-range]",
+        f"5:47: 'space.search.evaluations' must be at least 20 and at most 100000, not {big} [out-of-range]",
+        f"5:74: 'space.search.finalists' must be at least 1 and at most 100, not {big} [out-of-range]",
+    )
+
+
+ANY = "model: {family: convnet, input: [3, 16, 16], classes: 4, stages: [{}]}\n"
+GPT = "model: {family: gpt, tokens: 16, vocabulary: 256, embed: 32, depth: 1, heads: 4}\n"
+BERT = "model: {family: bert, tokens: 16, vocabulary: 256, embed: 32, depth: 1, heads: 4, ffn: 64}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            f"data: {{dataset: images, root: .}}\n{MODEL}",
+            ["2:8: data of any shape: 'space.model' needs the keys input and classes [missing-key]"],
+        ),
+        (
+            f"data: {{entry: a:b}}\n{MODEL}",
+            ["2:8: data of any shape: 'space.model' needs the keys input and classes [missing-key]"],
+        ),
+        (
+            f"data: {{dataset: images, validation: 0.5, flip: 1, limit: 0}}\n{ANY}",
+            [
+                "1:17: dataset images needs the key 'space.data.root': a folder with a folder per class, "
+                "or an NPZ file [missing-key]",
+                "1:37: 'space.data.validation' must be above 0 and at most 0.45, not 0.5 [out-of-range]",
+                "1:48: 'space.data.flip' must be true or false, not number 1 [wrong-type]",
+                "1:58: 'space.data.limit' must be at least 1, not 0 [out-of-range]",
+            ],
+        ),
+        (
+            f"data: {{dataset: image, root: ., flipp: true}}\n{ANY}",
+            [
+                "1:17: unknown name 'image' for 'space.data.dataset' [unknown-name]\n  hint: did you mean 'images'?",
+                "1:33: unknown key 'space.data.flipp' [unknown-key]\n  hint: did you mean 'flip'?",
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: ., tokens: words}}\n{GPT}",
+            [
+                "1:40: unknown name 'words' for 'space.data.tokens' [unknown-name]\n"
+                "  hint: known names: bytes, characters"
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: .}}\n{ANY}",
+            [
+                "1:17: dataset text is for networks of tokens, this one reads images [wrong-dataset]\n"
+                "  hint: datasets for it: cifar10, digits, fashion_mnist, huggingface, images"
+            ],
+        ),
+        (
+            f"data: {{dataset: digits}}\n{GPT}",
+            [
+                "1:17: dataset digits is for networks of images, this one reads tokens [wrong-dataset]\n"
+                "  hint: datasets for it: huggingface, text"
+            ],
+        ),
+        (
+            f"data: {{dataset: text, root: .}}\n{BERT}",
+            [
+                "1:17: to predict the next token a network must not look at it, but attention "
+                "blocks.0.attention.mix does [not-causal]\n  hint: choose the family gpt"
+            ],
+        ),
+    ],
+    ids=["any shape", "entry", "options", "mistyped", "tokens", "text", "images", "bert"],
+)
+def test_the_data_section_is_checked_against_dataset_and_network(tmp_path: Path, text: str, problems: Any) -> None:
+    """Options by the dataset, which must be for such networks."""
+    refused(tmp_path, text, *problems)
+
+
+def test_a_picture_network_takes_pictures(tmp_path: Path) -> None:
+    """Its scale is the only one; it needs no classes."""
+    model = (
+        "model: {family: superres, input: [3, 8, 8], scale: 3, channels: 8, head: &p {operation: simple_3}, body: *p, "
+    )
+    model = model.replace("&p ", "").replace("*p", "{operation: simple_3}")
+    model += "skip: {operation: simple_3}, upsample: {operation: simple_3}, tail: {depth: 0, operation: simple_3}}\n"
+    made = of(tmp_path, f"data: {{dataset: super_resolution, root: ., evaluate: centre}}\n{model}")
+    assert (datasets.reads(made.space), datasets.enlarges(made.space)) == ("pictures", 3)
+    assert made.data.options == {"validation": 0.1, "test": 0.2, "evaluate": "centre"}
+    refused(
+        tmp_path,
+        f"data: {{dataset: images, root: .}}\n{model}",
+        "1:17: dataset images is for networks of images, this one makes pictures [wrong-dataset]\n"
+        "  hint: datasets for it: huggingface, super_resolution",
+    )
+
+
 def test_an_empty_choice_and_a_duplicate_key_are_refused_together_with_the_rest(tmp_path: Path) -> None:
     """All problems at once, sorted by place: the reader's, the space's and the settings'."""
     refused(
@@ -206,7 +345,7 @@ def test_a_missing_model_is_refused_with_everything_else(tmp_path: Path) -> None
         tmp_path,
         "train: {epochs: 0}\n",
         "1:1: missing key 'space.model' [missing-key]",
-        "1:17: 'space.train.epochs' must be at least 1, not 0 [out-of-range]",
+        "1:17: 'space.train.epochs' must be at least 1 and at most 100000, not 0 [out-of-range]",
     )
 
 
@@ -236,9 +375,11 @@ def test_a_missing_data_folder_names_the_nearest(tmp_path: Path) -> None:
     refused(
         tmp_path,
         f"data: {{dataset: fashion_mnist, root: fashion-mnist}}\n{MODEL}",
-        "1:38: no folder 'fashion-mnist' [missing-file]\n  hint: did you mean 'fashion_mnist'?",
+        "1:38: no file or folder 'fashion-mnist' [missing-file]\n  hint: did you mean 'fashion_mnist'?",
     )
-    refused(tmp_path, f"data: {{root: no/such/place}}\n{MODEL}", "1:14: no folder 'no/such/place' [missing-file]")
+    refused(
+        tmp_path, f"data: {{root: no/such/place}}\n{MODEL}", "1:14: no file or folder 'no/such/place' [missing-file]"
+    )
 
 
 def test_a_model_for_other_images_than_the_data_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -73,3 +77,16 @@ def test_hypervolume_by_hand() -> None:
 
 def test_the_knee_is_where_both_are_small() -> None:
     assert knee(np.array([[0.0, 10.0], [1.0, 1.0], [10.0, 0.0], [5.0, 5.0]])) == 1
+
+
+def test_the_front_of_stitched_networks_is_the_published_one() -> None:
+    """71 networks between DeiT-Ti, S and B (Pan et al. 2023): 39 are on the front, from the smallest to number 39."""
+    path = Path(__file__).resolve().parents[3] / "shared" / "data" / "snnet" / "deit_stitches.csv"
+    if not path.exists():
+        pytest.skip(f"the table {path.name} is not here")
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    values = np.array([[float(row["flops"]), -float(row["acc1"])] for row in rows])
+    best = sorted(front(values), key=lambda i: values[i, 0])
+    assert (len(rows), len(best)) == (71, 39)
+    assert (rows[best[0]]["cfg_id"], rows[best[-1]]["cfg_id"]) == ("0", "39")

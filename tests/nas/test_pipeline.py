@@ -11,11 +11,14 @@ from typing import Any
 
 import onnx
 import pytest
+import yaml
 from safetensors.numpy import load as load_safetensors
 
+import nas
 from nas import experiment, files
 from nas.ledger import Ledger
 from nas.store import Store
+from predictors.energy import energy_pj
 from predictors.latency import Table
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Space
@@ -128,7 +131,7 @@ def test_exports_are_there_and_are_the_files_that_the_ledger_recorded(finished: 
         assert files.file_digest(model) == recorded[row["key"]]["sha256"]
         assert model.stat().st_size == row["size_bytes"]
         assert {p.name for p in model.parent.iterdir()} == {
-            "model.onnx", "architecture.json", "weights.safetensors", "card.md",
+            "model.onnx", "architecture.json", "weights.safetensors", "data.json", "card.md",
         }  # fmt: skip
         text = (model.parent / "architecture.json").read_text(encoding="utf-8")
         assert Architecture.from_json(text).key == row["key"] == model.parent.name
@@ -212,3 +215,21 @@ def test_the_settings_of_the_run_mean_the_same_again(finished: Finished) -> None
     mine, source = experiment.load(finished.folder / "experiment.yaml"), experiment.load(finished.source)
     assert mine.to_json() == source.to_json()
     assert Path(finished.folder / "experiment.yaml").read_text(encoding="utf-8").startswith("name: tiny")
+
+
+def test_a_search_may_ask_the_supernet_itself_and_limit_counted_costs(finished: Finished, runs: Path) -> None:
+    """With a strategy of ours nothing outside a counted limit is evaluated; the files keep it."""
+    network = experiment.load(finished.source).space.largest
+    most = 0.4 * float(energy_pj(experiment.load(finished.source).space.batch([network]))[0])
+    document = yaml.safe_load(finished.source.read_text(encoding="utf-8"))
+    document["search"] |= {
+        "strategy": "regularized_evolution", "evaluator": "supernet", "trials": 40, "budget": {"energy_pj": most},
+        "objectives": ["quality", "latency_ms", "energy_pj"],
+    }  # fmt: skip
+    source = runs.parent / "energy.yaml"
+    source.write_text(yaml.safe_dump(document), encoding="utf-8")
+    found = nas.search(source, runs=runs).result()
+    assert found["budget_met"]
+    assert found["wasted"]["main"] == found["wasted"]["random"] == 0.0
+    assert all(row["costs"]["energy_pj"] <= most for row in found["finalists"])
+    assert all(point["energy_pj"] <= most for point in found["trials"])

@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 
 from nas.ledger import Ledger
-from nas.stages.search import BATCH, Plan, Predictions, ReplayError, distinct, pareto, search, within
+from nas.stages.search import BATCH, Plan, ReplayError, distinct, pareto, search, within
 from nas.strategies import Result
 from nas.terminal import Progress
-from spaces import Architecture, Batch
-from tests.nas.strategy_contract import OBJECTIVES, example, score
+from nas.testing.strategies import OBJECTIVES, example, score
+from spaces import Architecture
 
 
 class Answers:
@@ -24,10 +23,6 @@ class Answers:
     def __init__(self, stop_after: int | None = None) -> None:
         self.asked: list[int] = []
         self.stop_after = stop_after
-
-    def ahead(self, batch: Batch, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Nothing is known ahead."""
-        return {}
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         if len(self.asked) == self.stop_after:
@@ -44,7 +39,7 @@ def plan(label: str = "main", strategy: str = "optuna:nsga2", trials: int = 2 * 
 def run(ledger: Path, what: Plan, answers: Answers | None = None, told: list[Any] | None = None) -> list[Result]:
     """The search of a plan on a ledger, as a fresh process would do it."""
     progress = cast(Progress, lambda *facts: (told if told is not None else []).append(facts))
-    return search(what, example(), cast(Predictions, answers or Answers()), Ledger(ledger), progress)
+    return search(what, example(), answers or Answers(), Ledger(ledger), progress)
 
 
 def test_trials_are_numbered_valued_and_recorded(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 import spaces
+from nas.datasets import ENTRY, KINDS
 from nas.experiment import schema
 from spaces.load import ZOO
 from spaces.yaml import plain, read_file
@@ -119,6 +120,32 @@ def test_the_reader_refuses_no_key_that_the_schema_offers(tmp_path: Path) -> Non
                 f"model: {{family: convnet, stages: [{{}}]}}\n{section}: {{{key}: [[]]}}\n", encoding="utf-8"
             )
             assert "unknown key" not in nas("space", "check", source).stderr, (section, key)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_dataset_has_keys_of_its_own_in_the_schema_and_in_the_reader(tmp_path: Path, name: str) -> None:
+    """The reader knows all that the schema offers, and nothing else; an editor marks what is not there."""
+    said = "entry: a:b" if name == ENTRY else f"dataset: {name}"
+    (variant,) = [
+        v["then"]["properties"]["data"]
+        for v in SCHEMA["allOf"]
+        if v["if"]["properties"].get("data", {}) in ({"required": [name]}, named(name), named(name, default=True))
+    ]
+    source = tmp_path / "space.yaml"
+    for key in {*variant["properties"], "typo"} - {"dataset", "entry"}:
+        text = "model: {family: convnet, input: [1, 8, 8], classes: 10, stages: [{}]}"
+        source.write_text(f"data: {{{said}, {key}: [[]]}}\n{text}\n", encoding="utf-8")
+        assert ("unknown key" in nas("space", "check", source).stderr) == (key == "typo"), (name, key)
+    data = {"entry": "a:b"} if name == ENTRY else {"dataset": name}
+    model = {"family": "convnet", "stages": []}
+    assert VALIDATOR.is_valid({"data": data, "model": model})
+    assert not VALIDATOR.is_valid({"data": {**data, "typo": 1}, "model": model})
+
+
+def named(name: str, default: bool = False) -> dict[str, Any]:
+    """The condition of the schema for a dataset."""
+    first = {"not": {"required": ["entry"]}} if default else {"required": ["dataset"]}
+    return {**first, "properties": {"dataset": {"const": name}}}
 
 
 def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:

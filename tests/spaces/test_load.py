@@ -394,7 +394,7 @@ def test_all_problems_of_a_file_are_listed_at_once_in_its_order() -> None:
         "1:1: unknown key 'space.nmae' [unknown-key]\n  hint: did you mean 'name'?",
         "2:7: name 'Mine' must be lower-case letters, digits, '.', '_' or '-' [wrong-name]",
         "3:17: unknown name 'mnist' for 'space.data.dataset' [unknown-name]\n"
-        "  hint: known names: digits, fashion_mnist",
+        "  hint: known names: cifar10, digits, fashion_mnist, huggingface, images, super_resolution, text",
         "5:11: unknown name 'convnat' for 'space.model.family' [unknown-name]\n  hint: did you mean 'convnet'?",
         "7:28: depth must be a number from 1 to 1000, got 0 [out-of-range]",
         "7:33: unknown key 'space.model.stages.0.widht' [unknown-key]\n  hint: did you mean 'width'?",

@@ -88,14 +88,16 @@ def test_every_getter_refuses_every_other_kind_and_gives_the_default(getter: str
 
 
 def test_lists_are_checked_item_by_item() -> None:
-    section, problems = opened("a: [x, 3, [y]]\nb: [adm, sgd]\n")
+    section, problems = opened("a: [x, 3, [y]]\nb: [adm, sgd]\nc: [x, y, x]\n")
     assert section.texts("a", ["z"]) == ["z"]
+    assert section.texts("c", ["z"]) == ["z"]
     assert section.texts("b", None, among=["adam", "sgd"]) is None
     check(
         problems,
         "1:8: 'space.a.1' must be text, not number 3 [wrong-type]",
         "1:11: 'space.a.2' must be text, not a list [wrong-type]",
         "2:5: unknown name 'adm' for 'space.b.0' [unknown-name]\n  hint: did you mean 'adam'?",
+        "3:11: 'x' stands twice in 'space.c' [duplicate-value]\n  hint: delete one of the two",
     )
 
 
@@ -112,6 +114,22 @@ def test_numbers_out_of_range_give_the_default() -> None:
         "3:4: 'space.c' must be above 0, not 0 [out-of-range]",
         "4:4: 'space.d' must be at least 0 and at most 1, not 1.5 [out-of-range]",
     )
+
+
+@pytest.mark.parametrize("text", [".nan", "1e400", "9" * 19, "0x1f", "*a"])
+def test_what_the_reader_refused_is_one_problem(text: str) -> None:
+    """It is text to whoever asks for it, and that is not said a second time; but it counts as a problem."""
+    problems = Problems("space.yaml")
+    section = Section(read_text(f"{text}: {text}\nb: [{text}]", "space.yaml", problems), "space", problems)
+    known = len(problems)
+    assert section.number(text, 1.5) == 1.5
+    assert section.texts("b", ["x"], among=["x"]) == ["x"]
+    assert len(problems) == known + 2
+    section.require("c")
+    with pytest.raises(SpecError, match=r"missing key 'space.c' \[missing-key\]") as error:
+        problems.raise_if_any()
+    places = [(p.line, p.column, p.code == "missing-key") for p in error.value.problems]
+    assert places == [(1, 1, False), (1, 1, True), (1, len(text) + 3, False), (2, 5, False)]
 
 
 def test_unknown_names_come_with_the_nearest_or_with_all() -> None:

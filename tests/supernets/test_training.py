@@ -14,7 +14,7 @@ from torch import Tensor
 from spaces import Space
 from supernets import Recipe, Supernet, TrainingDiverged, build, threads, train
 from supernets.training import loop
-from supernets.training.losses import distillation, task_loss
+from supernets.training.losses import cross_entropy, distillation
 from supernets.training.sandwich import Sandwich
 from tests.examples import space_of
 from tests.subnets import Kept, Toy, calibrated, images
@@ -222,7 +222,7 @@ def test_distillation_teaches_the_student_alone() -> None:
     assert float(loss.detach()) == pytest.approx(math.log(3))
     assert teacher.grad is None
     assert student.grad is not None
-    assert float(task_loss(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0]), 0.05)) == pytest.approx(math.log(3))
+    assert float(cross_entropy(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0]), 0.05)) == pytest.approx(math.log(3))
 
 
 def test_training_mode_uses_the_statistics_of_the_mini_batch() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nas.evaluators import Failed
+from nas.evaluators.tabular import Tabular, WrongTable, read_table
 from nas.protocol.compare import Task, compare, covered, regrets, run
-from nas.protocol.tables import Tabular, WrongTable, read_table
 from spaces import Space, from_text
 from tests.nas.test_cli import nas, refused
 
@@ -40,7 +42,8 @@ def test_a_table_answers_by_architecture(data: Tabular) -> None:
     """And says so where it has none."""
     space: Space = data.space
     best, missing = space.architecture({"a": 5, "b": 2, "c": "y"}), space.at(0)
-    assert data([best, missing], ["truth", "ms"]) == [{"truth": 90.0, "ms": 6.0}, None]
+    answers = replace(data, objectives={"quality": ("truth", 1.0), "latency_ms": ("ms", 1.0)})([best, missing])
+    assert answers == [{"quality": 90.0, "latency_ms": 6.0}, Failed("not in the table")]
 
 
 def test_regret_is_of_the_truth_of_what_the_signal_likes(data: Tabular) -> None:
@@ -55,7 +58,7 @@ def test_a_whole_space_is_covered_whole(data: Tabular) -> None:
     task = Task(data, "signal", "truth", "ms", 400)
     assert covered(task, np.arange(len(data.columns["ms"]))) == pytest.approx(1)
     trace = run("random", task, 0)
-    assert len(trace.rows) == data.space.size - 1
+    assert sorted(trace.rows) == [-1, *range(data.space.size - 1)]
     assert trace.wasted == 1
 
 
@@ -118,3 +121,25 @@ def test_a_table_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) -> N
             read_table(tmp_path / "t.csv", space)
     with pytest.raises(WrongTable, match=r"cannot be read: .* \[missing-file\]"):
         read_table(tmp_path / "none.csv", space)
+
+
+def test_a_budget_known_ahead_wastes_nothing(data: Tabular) -> None:
+    """And one that is not is learned by breaking it; the regret is from the best that keeps it."""
+    blind = Task(data, "signal", "truth", "ms", 60, limit=4.0)
+    told = replace(blind, ahead="ms")
+    for name in ("random", "local_search", "predictor_guided", "nsga2"):
+        assert run(name, told, 0).wasted == 0
+    assert run("random", blind, 0).wasted > 20
+    trace = run("local_search", told, 1)
+    best = max(data.columns["truth"][data.columns["ms"] <= 4])
+    assert best == 88.0
+    assert regrets(told, trace.rows)[-1] == 0
+    rows = np.array([-1, data.rows[data.space.architecture({"a": 5, "b": 2, "c": "y"}).key], trace.rows[-1]])
+    assert (regrets(told, rows)[:2] == 88 - data.columns["truth"].min()).all()  # not in the table, over the limit
+
+
+def test_limits_are_about_a_second_column(table: tuple[Path, Path]) -> None:
+    """Told before anything runs."""
+    message = "--limit and --ahead are about the column of --second: give it [missing-key]"
+    arguments = ["--space", table[0], "--table", table[1], "--objective", "signal", "--limit", "3"]
+    refused(nas("bench", "strategies", *arguments), message)

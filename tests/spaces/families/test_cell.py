@@ -140,7 +140,9 @@ def test_a_file_of_too_many_layers_ends_early() -> None:
          "1:36: unknown name 'nor_conv_3' for 'space.model.operations.0' [unknown-name]\n"
          "  hint: did you mean 'nor_conv_3x3'?"),
         ("stack: [normal]", "1:8: missing key 'space.model.operations' [missing-key]"),
-        ("operations: [none, none], stack: [normal]", "1:35: an operation stands twice [duplicate-value]"),
+        ("operations: [none, none], stack: [normal]",
+         "1:42: 'none' stands twice in 'space.model.operations' [duplicate-value]\n"
+         "  hint: delete one of the two"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_has_place_message_and_hint(model: str, problem: str) -> None:

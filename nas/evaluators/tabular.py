@@ -1,16 +1,17 @@
-"""Evaluators that answer from a table of architectures and values."""
+"""Objectives from a table of architectures and values, whose truth is known."""
 
 from __future__ import annotations
 
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.evaluators.base import Failed, Values
 from spaces import Architecture, Space
 from spaces.yaml import nearest
 
@@ -23,16 +24,25 @@ class WrongTable(ValueError):
 
 @dataclass(frozen=True)
 class Tabular:
-    """``columns``: name -> values (n,) of the architectures whose keys are ``rows``; NaN where a value is missing."""
+    """``columns``: name -> values (n,) of the architectures whose keys are ``rows``; NaN where a value is missing.
+
+    ``objectives``: objective -> (column, factor), which make it an evaluator.
+    """
 
     space: Space
     rows: Mapping[str, int]
     columns: Mapping[str, NDArray[np.float64]]
+    objectives: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
-    def __call__(self, architectures: Sequence[Architecture], names: Sequence[str]) -> list[dict[str, float] | None]:
-        """Values by name; ``None`` for an architecture that the table does not have."""
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Values | Failed]:
+        """See :class:`nas.evaluators.Evaluator`; an architecture that the table does not have has failed."""
         found = [self.rows.get(a.key) for a in architectures]
-        return [None if row is None else {n: float(self.columns[n][row]) for n in names} for row in found]
+        return [
+            Failed("not in the table")
+            if row is None
+            else {name: factor * float(self.columns[c][row]) for name, (c, factor) in self.objectives.items()}
+            for row in found
+        ]
 
     def column(self, name: str) -> NDArray[np.float64]:
         """One column (n,). Raises :class:`WrongTable` naming the nearest if there is none."""

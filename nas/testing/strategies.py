@@ -1,32 +1,32 @@
 """What every search strategy promises, as a suite to inherit.
 
     class TestMine(StrategyContract):
-        name = "mine"
+        strategy = Mine
 
-Two lines, and every promise of :class:`nas.strategies.base.Strategy` is checked on it.
+Two lines, and every promise of :class:`nas.strategies.Strategy` is checked on it. ``strategy`` is the class (or what
+else makes one of space, objectives, budget, seed and signals), or a name of the registry.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import random
 import re
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nas.strategies import Result, Signals, Strategy, strategy
-from spaces import Architecture, Batch, Space
-from tests.examples import space_of
+from nas.strategies import STRATEGIES, Make, Result, Signals, Strategy
+from spaces import Architecture, Batch, Space, from_text
 
-HOME = Path(__file__).parents[2]
 OBJECTIVES = ("quality", "latency_ms", "size_bytes")
 SPACE = """\
 model:
@@ -37,23 +37,20 @@ model:
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """
 ELSEWHERE = """\
-import sys
-from tests.nas.strategy_contract import example, live, made
-print(*live(made(sys.argv[1], example(), 3), 3))
+import importlib.util, sys
+from nas.testing.strategies import live
+spec = importlib.util.spec_from_file_location("elsewhere", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["elsewhere"] = module
+spec.loader.exec_module(module)
+print(*live(getattr(module, sys.argv[2])().make(seed=3), 3))
 """
 
 
 @cache
 def example() -> Space:
     """A space with conditional, ordered and categorical choices."""
-    return space_of(SPACE)
-
-
-def made(
-    name: str, space: Space, seed: int, budget: Mapping[str, float] | None = None, signals: Signals | None = None
-) -> Strategy:
-    """A fresh strategy by its name."""
-    return strategy(name, space, OBJECTIVES, {"latency_ms": 3.0} if budget is None else budget, seed, signals)
+    return from_text(SPACE)
 
 
 def score(architecture: Architecture) -> dict[str, float]:
@@ -88,9 +85,9 @@ def live(searcher: Strategy, turns: int, count: int = 40) -> list[str]:
 
 
 class StrategyContract:
-    """Inherit and give ``name``; override ``make`` for a strategy that is not in the registry."""
+    """Inherit and say which ``strategy``."""
 
-    name: ClassVar[str]
+    strategy: ClassVar[Make | str]
     repeats: ClassVar[bool] = False  # whether it may propose an architecture twice, as Optuna's samplers do
 
     def make(
@@ -98,7 +95,10 @@ class StrategyContract:
         signals: Signals | None = None,
     ) -> Strategy:  # fmt: skip
         """A fresh strategy of this kind."""
-        return made(self.name, example() if space is None else space, seed, budget, signals)
+        make = type(self).strategy
+        limits = {"latency_ms": 3.0} if budget is None else budget
+        chosen: Make = STRATEGIES[make] if isinstance(make, str) else make
+        return chosen(example() if space is None else space, OBJECTIVES, limits, seed, signals)
 
     # --- Proposals
 
@@ -126,7 +126,7 @@ class StrategyContract:
         """Every architecture once, in however many turns, and then nothing."""
         if self.repeats:
             pytest.skip("it may repeat itself, and a budget is a preference to it")
-        small = space_of("model: {family: convnet, stages: [{width: {choice: [4, 8, 12]}, kernel: {choice: [1, 3]}}]}")
+        small = from_text("model: {family: convnet, stages: [{width: {choice: [4, 8, 12]}, kernel: {choice: [1, 3]}}]}")
         searcher = self.make(small)
         keys = live(searcher, 4, 2)
         assert sorted(keys) == sorted(a.key for a in small.enumerate())
@@ -136,7 +136,7 @@ class StrategyContract:
         """Nothing to choose."""
         if self.repeats:
             pytest.skip("it may repeat itself, and a budget is a preference to it")
-        only = space_of("model: {family: convnet, stages: [{width: 4}]}")
+        only = from_text("model: {family: convnet, stages: [{width: 4}]}")
         assert live(self.make(only), 2, 60) == [only.at(0).key]
 
     def test_what_is_known_ahead_to_break_the_budget_is_not_proposed(self) -> None:
@@ -172,9 +172,11 @@ class StrategyContract:
 
     def test_the_sequence_is_the_same_in_another_process(self) -> None:
         """Hash seeds and import orders have no say."""
-        command = [sys.executable, "-c", ELSEWHERE, self.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=HOME)
-        assert done.stdout.split() == live(made(self.name, example(), 3), 3)
+        command = [sys.executable, "-c", ELSEWHERE, inspect.getfile(type(self)), type(self).__name__]
+        paths = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | paths, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == live(self.make(seed=3), 3)
 
     def test_proposals_do_not_depend_on_how_many_are_asked_for_at_once(self) -> None:
         """While nothing is told in between."""
