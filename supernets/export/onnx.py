@@ -44,10 +44,7 @@ def onnx(network: Network, batch: int = 1) -> bytes:
     """
     for layer in network.layers:
         if not _known(layer, layer.h * layer.w):
-            form = " of this form" if layer.kind in _KINDS else ""
-            raise NotExportable(
-                f"layer {layer.path} is a {layer.kind}{form}, which cannot be exported [not-exportable]"
-            )
+            raise NotExportable(f"layer {layer.path} {_what(layer)}: it has no ONNX form yet [not-exportable]")
     writer = GraphWriter(INPUT, (batch, *network.input_shape))
     for name in stored8(network.layers):
         grid = network.grid(name)
