@@ -1,10 +1,14 @@
 """What a subnet costs inside the supernet, against its extracted twin: forward and backward, memory, selection.
 
-    python tests/benchmarks/elastic.py [--full] [--family NAME ...]
+    python -m tests.benchmarks.elastic [--full] [--family NAME ...]
+    python -m tests.benchmarks.elastic --equality [--full]
 
 Of each family some random architectures run on one thread, supernet and twin in turn; the table shows the ratio of the
 medians, over architectures, and the worst of them. The twin has its batch norms unfolded, as one trains it. Both add
 to gradients that are there, as every subnet of a sandwich step but the first does.
+
+``--equality`` compares slices with their extracted networks instead, in double precision: 20 architectures (200 with
+``--full``) of every space of the zoo, made small, and of the graphs of the tests.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spaces import Space
 from spaces.load import from_text
 from spaces.randomness import generator
 from supernets import build, extract
+from tests.examples import with_precision
+from tests.small import CHANGES, GRAPHS, inputs, small
+from tests.subnets import randomised
 
 FAMILIES = {
     "convnet": """
@@ -149,16 +155,6 @@ BATCH, ROUNDS = 16, 7
 """Small enough for five minutes on a busy machine; ``--full`` takes twice the batch, and three times the rounds."""
 
 
-def batch_of(space: Space, size: int) -> Tensor:
-    """Noise, or token numbers."""
-    draw = torch.Generator().manual_seed(0)
-    c, h, w = space.outline.input_shape
-    if any(r.kind == "embedding" for r in space.outline.records):
-        numbers = torch.randint(0, space.outline.classes, (size, c, h), generator=draw)
-        return numbers[:, 0] if c == 1 else numbers
-    return torch.randn(size, c, h, w, generator=draw)
-
-
 class Saved:
     """Bytes that autograd keeps for the backward pass, parameters aside; each storage once."""
 
@@ -198,7 +194,7 @@ def family(name: str, architectures: int, batch: int, rounds: int) -> bool:
     """One line of the table; whether it keeps what is asked."""
     space = from_text(f"name: {name}{FAMILIES[name]}")
     net = build(space).train()
-    x = batch_of(space, batch)
+    x = inputs(space, batch)
     ratios, memory, twins = [], [], []
     for architecture in space.sample_many(architectures, generator(0, "benchmark"), by_choice=True):
         twin = extract(net, architecture, net.calibrate(architecture, [x]), folded=False).train()
@@ -233,13 +229,39 @@ def family(name: str, architectures: int, batch: int, rounds: int) -> bool:
     return kept
 
 
+def equality(name: str, architectures: int) -> bool:
+    """One line: the largest difference between a slice and its extraction, of outputs divided by their largest."""
+    space = small(name)
+    net = randomised(space).double()
+    x = inputs(space, 8)
+    x = x if x.dtype == torch.int64 else x.double()
+    worst, compared = 0.0, 0
+    for architecture in space.sample_many(architectures, generator(0, "benchmark"), by_choice=True):
+        if space.uniform("float"):
+            architecture = with_precision(space, architecture, "float")
+        calibration = net.calibrate(architecture, x.chunk(2))
+        plain = extract(net, architecture, calibration)
+        with torch.no_grad(), net.active(architecture, calibration):
+            expected, found = net(x), plain(x)
+        if not any(y.precision.quantized for y in plain.layers):
+            worst = max(worst, float((expected - found).abs().max() / expected.abs().max().clamp_min(1)))
+            compared += 1
+    print(f"{name:18}{compared:14}{worst:12.1e}", flush=True)
+    return worst <= 1e-9
+
+
 def main() -> None:
     """Print the table; status 1 if a family is slower than asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="twice the batch, three times the rounds")
+    parser.add_argument("--equality", action="store_true", help="compare slices with extracted networks")
     parser.add_argument("--family", nargs="*", choices=list(FAMILIES), default=list(FAMILIES))
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.equality:
+        print("space              architectures  difference")
+        same = [equality(name, 200 if asked.full else 20) for name in [*CHANGES, *GRAPHS]]
+        raise SystemExit(0 if all(same) else 1)
     times = 3 if asked.full else 1
     print("family        twin, ms   ratio   worst   asked   memory  select, ms   kept")
     print("                        median                          per 100 layers")
