@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,6 @@ from supernets.elastic import (
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
-    Moments,
     located,
     moments_of,
     owners,
@@ -28,45 +26,11 @@ from supernets.quantization import (
     ACTIVATION,
     activation_grid,
     bias_steps,
-    narrowed,
     quantize_activation,
     quantize_dynamic,
     weight_scale,
 )
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What evaluation of one subnet needs besides the shared weights.
-
-    ``moments`` per normalised layer; ``grids`` (scale, zero-point) per tensor that is stored in 8 bits.
-    """
-
-    moments: dict[str, Moments]
-    grids: dict[str, tuple[Tensor, Tensor]]
-
-    def input_grid(self, layer: Layer) -> tuple[Tensor, Tensor]:
-        """(scale, zero-point) of what a quantized layer reads: of the tensor, or of the fewer bits that it takes."""
-        assert layer.precision.input is not None
-        return narrowed(*self.grids[layer.inputs[0]], ACTIVATION, layer.precision.input)
-
-
-@dataclass
-class _Records:
-    """Statistics of each batch, gathered while a subnet is calibrated."""
-
-    moments: dict[str, list[Moments]] = field(default_factory=dict)
-    ranges: dict[str, list[Tensor]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is active: the one object that the layers of a supernet go by."""
-
-    architecture: Architecture
-    program: Program
-    calibration: Calibration | None = None
-    records: _Records | None = None
+from supernets.selection import Calibration, Records, Selection
 
 
 class NotBuildable(ValueError):
@@ -144,7 +108,7 @@ class Supernet(nn.Module):
         """
         if len({len(x) for x in images}) != 1:
             raise ValueError(f"calibration needs equally large batches, got sizes {[len(x) for x in images]}")
-        records = _Records()
+        records = Records()
         with self._selected(Selection(architecture, self._program(architecture), records=records)):
             for x in images:
                 self(x)
