@@ -19,13 +19,14 @@ def check(space: Space) -> None:
     for r in space.outline.records:
         most = space.extents.get(r.path)
         if isinstance(r.precision, Split) or not _known(r, 1 if most is None else most.h * most.w):
-            raise NotExportable(f"{said}: layer {r.path} {_what(r)} [not-exportable]")
+            raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
     if space.outline.resolution is not None:
         raise NotExportable(f"{said}: its resolution is chosen [not-exportable]")
 
 
 def _what(layer: Layer | Record) -> str:
-    return f"is of kind {layer.kind}" + (", in a form of its own" if layer.kind in _KINDS else "")
+    form = " with these fields" if layer.kind in _KINDS else ""
+    return f"{layer.path}: no ONNX form for a layer of kind {layer.kind}{form}"
 
 
 def _known(layer: Layer | Record, places: int) -> bool:
@@ -44,7 +45,7 @@ def onnx(network: Network, batch: int = 1) -> bytes:
     """
     for layer in network.layers:
         if not _known(layer, layer.h * layer.w):
-            raise NotExportable(f"layer {layer.path} {_what(layer)}: it has no ONNX form yet [not-exportable]")
+            raise NotExportable(_what(layer))
     writer = GraphWriter(INPUT, (batch, *network.input_shape))
     for name in stored8(network.layers):
         grid = network.grid(name)

@@ -124,7 +124,7 @@ class GraphWriter:
         elif layer.kind == "pool":
             self.node("GlobalAveragePool", [self.read(layer.inputs[0])], output)
         else:
-            raise NotExportable(f"layer {layer.path} is of kind {layer.kind}: it has no ONNX form yet [not-exportable]")
+            raise NotExportable(f"{layer.path}: no ONNX form for a layer of kind {layer.kind}")
         if relu:
             self.node("Relu", [output], layer.path)
         if layer.path in self._grids:
