@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.layers import WEIGHTED, Columns, Ints
+from spaces.resolve import at_each
 
 NAMES = (
     "parameters", "macs", "bit_operations", "bit_operations_with_sums", "size_bytes", "peak_activation_bytes",
@@ -102,22 +103,22 @@ _PARAMETERS: dict[str, Callable[[Columns], Ints]] = {
 
 
 def _peak(table: Sequence[Columns], input_elements: Ints) -> NDArray[np.int64]:
-    n, every = len(input_elements), np.arange(len(input_elements))
+    n = len(input_elements)
     last_read = np.full((len(table) + 1, n), -1, np.int64)  # row -1, the last, is the network's input
     input8 = np.zeros(n, np.bool_)
     for i, c in enumerate(table):
         for column in c.inputs.T:
-            last_read[column, every] = np.where(c.exists, i, last_read[column, every])
+            at = at_each(column)
+            last_read[at] = np.where(c.exists, i, last_read[at])
         input8 |= c.exists & c.in8 & (c.inputs[:, 0] < 0)
     freed = np.zeros((len(table) + 1, n), np.int64)  # bytes that nobody needs after a step
     alive = input_elements * np.where(input8, 1, 4)
-    freed[last_read[-1], every] += alive
+    freed[at_each(last_read[-1])] += alive
     most = np.zeros(n, np.int64)
     for i, c in enumerate(table):
-        written = np.where(c.exists, c.c_out * c.out_h * c.out_w * np.where(c.out8, 1, 4), 0)
+        written = c.c_out * c.out_h * c.out_w * np.where(c.out8, 1, 4) * c.exists
         alive = alive + written
-        most = np.maximum(most, np.where(c.exists, alive, 0))
-        unread = last_read[i] < 0
-        freed[np.where(unread, i, last_read[i]), every] += written
+        most = np.maximum(most, alive, out=most, where=c.exists)
+        freed[at_each(np.where(last_read[i] < 0, i, last_read[i]))] += written
         alive = alive - freed[i]
     return most
