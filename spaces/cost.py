@@ -36,6 +36,8 @@ def cost(table: Sequence[Columns], input_elements: Ints) -> dict[str, NDArray[np
     for c in table:
         if c.record.kind in WEIGHTED:
             _weighted(c, total)
+        elif c.record.call is not None:
+            _called(c, total)
         elif c.record.kind == "attention":
             _attention(c, table, total)
         elif parameters := _PARAMETERS.get(c.record.kind):
@@ -49,7 +51,7 @@ def cost(table: Sequence[Columns], input_elements: Ints) -> dict[str, NDArray[np
 def _weighted(c: Columns, total: dict[str, Ints]) -> None:
     terms = c.c_in // np.maximum(c.groups, 1)  # summed per output value
     if c.record.kind == "conv":
-        terms = terms * c.kernel**2
+        terms = terms * (c.kernel**2 if c.record.call is None else c.record.call.taps)
     weights = terms * c.c_out * c.exists
     biases = c.c_out * c.exists if c.record.bias or c.record.norm else np.zeros_like(weights)
     macs = weights * c.out_h * c.out_w
@@ -75,9 +77,24 @@ def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     return c.h * c.w * keys * (c.c_in + values) * c.exists
 
 
+def _called(c: Columns, total: dict[str, Ints]) -> None:
+    """Of a traced call: its products, or what it holds."""
+    _float_macs(c.macs * c.exists, total)
+    call = c.record.call
+    if c.record.kind == "parameter" and call is not None:
+        total["parameters"] += 0 if call.buffer else c.c_in * c.exists
+        total["size_bytes"] += 4 * c.c_in * c.exists
+    elif c.record.kind == "batch_norm":
+        total["parameters"] += 2 * c.c_in * c.exists
+        total["size_bytes"] += 8 * c.c_in * c.exists
+
+
 def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:
-    """Its products are those of floats."""
-    macs = attention_macs(c, table)
+    _float_macs(attention_macs(c, table), total)
+
+
+def _float_macs(macs: Ints, total: dict[str, Ints]) -> None:
+    """Products of floats."""
     total["macs"] += macs
     total["bit_operations"] += macs * _FLOAT_BITS**2
     total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)

@@ -6,12 +6,13 @@ Sizes are bounded record by record, from the input on, each field at its largest
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from spaces.axis import Axis
 from spaces.choice import Choice, Condition, Value
 from spaces.knowledge import Knowledge
 from spaces.layers import INPUT, Bools, Chosen, Field, Ints, Joined, Lookup, Position, Record, Scaled
@@ -68,6 +69,8 @@ class _Walk:
         def bound(field: Field, pick: Pick) -> int:
             return _bound(field, c_in, self._values, pick)
 
+        if r.call is not None:
+            return self._called(r, lambda field: bound(field, "most"))
         ends: tuple[Pick, Pick] = ("least", "most")
         made = self._made[r.path] = _most(
             [_shape(r, given, bound, kernel, stride) for kernel in ends for stride in ends]
@@ -75,6 +78,13 @@ class _Walk:
         terms = -(-c_in // max(1, bound(r.groups, "least")))
         parts = tuple(c for c, _, _ in given)
         return Extent(c_in, made[0], bound(r.kernel, "most"), terms, bound(r.rows, "most"), h, w, parts)
+
+    def _called(self, r: Record, most: Callable[[Field], int]) -> Extent:
+        """Of a traced call, which says its shapes."""
+        assert r.call is not None
+        c_in, h, w = (most(size) for size in r.call.reads)
+        made = self._made[r.path] = (most(r.call.shape[0]), most(r.call.shape[1]), most(r.call.shape[2]))
+        return Extent(c_in, made[0], most(r.kernel), c_in, 0, h, w, (c_in,))
 
     def _seen(self, name: str, here: Knowledge) -> _Shape:
         """The largest shape that a reader finds at ``name``: of the record, or of what stands there in its place."""
@@ -139,6 +149,8 @@ def _bound(field: Field, c_in: int, values: Mapping[str, Sequence[Value]], pick:
         case Lookup(table=table):
             numbers = [number for _, number in table]
             return min(numbers) if pick == "least" else max(numbers)
+        case Axis():
+            return field.most
         case Position(values=known):
             return 0 if pick == "least" else len(known) - 1
         case Scaled(base=base, by=by):

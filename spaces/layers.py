@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.axis import Axis, Ranges
+from spaces.call import Call, Resolved
 from spaces.choice import Value, When
 from spaces.precision import Precision
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Ranges = tuple[tuple[int, int], ...]
 INPUT = "input"
 WEIGHTED = frozenset({"conv", "linear"})  # layers that have a precision
 
@@ -77,7 +78,7 @@ class Joined:
 
 
 LayerPrecision = str | Chosen | Split
-Field = int | float | str | Chosen | Position | Lookup | Scaled | Joined
+Field = int | float | str | Chosen | Position | Lookup | Scaled | Joined | Axis
 IN = "in"
 """As a field: the number of channels of the layer's first input."""
 
@@ -91,6 +92,7 @@ class Record:
     which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention;
     ``rows`` the entries of an embedding, or the number of the input that a ``select`` stands for. A ``causal``
     attention looks at no later token. ``weight_of`` is the path of the embedding whose weight a linear layer shares.
+    A record of a traced network has a ``call``, which says its shapes.
     """
 
     path: str
@@ -111,6 +113,7 @@ class Record:
     bias: bool = True
     causal: bool = False
     weight_of: str | None = None
+    call: Call | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ class Layer:
     causal: bool = False
     weight_of: str | None = None
     channels: Ranges | None = None
+    call: Resolved | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ class Columns:
     groups: Ints
     heads: Ints
     rows: Ints
+    macs: Ints  # of a traced call
     h: Ints
     w: Ints
     out_h: Ints

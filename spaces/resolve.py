@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces import precision
+from spaces.axis import Axis
 from spaces.choice import Value, When, same
 from spaces.layers import (
     IN,
@@ -69,6 +70,15 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             rounded = np.maximum(rounded, field.multiple)
             kept: Numbers = np.where(field.keep & (rounded < 0.9 * product), rounded + field.multiple, rounded)
             return kept
+        case Axis():
+            summands: list[Numbers] = []
+            for factors in field.segments:
+                places: Numbers = np.ones(len(c_in), np.int64)
+                for factor in factors:
+                    places = places * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
+                summands.append(places)
+            size: Numbers = np.sum(summands, axis=0)
+            return size
         case Joined():
             added: Numbers = np.sum([number(part, c_in, read) for part in field.parts], axis=0)
             return added
@@ -136,7 +146,7 @@ def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, rea
 
 
 def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, read: Read) -> dict[str, Any]:
-    c_in, h, w = shapes[0]
+    c_in, h, w = shapes[0] if r.call is None else [whole(size, shapes[0][0], read) for size in r.call.reads]
     sizes = Sizes(
         out=None if r.out is None else whole(r.out, c_in, read),
         kernel=whole(r.kernel, c_in, read),
@@ -145,12 +155,15 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
         padding=r.padding,
         rows=whole(r.rows, c_in, read),
     )
-    c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
+    if r.call is None:
+        c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
+    else:
+        c_out, out_h, out_w = (whole(size, c_in, read) for size in r.call.shape)
     weight_bits, input_bits = _bits(r.precision, n, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
         "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
-        "rows": sizes.rows, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
+        "rows": sizes.rows, "macs": 0 * c_in if r.call is None else whole(r.call.macs, c_in, read), "h": h, "w": w, "out_h": out_h, "out_w": out_w,
         "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
     }  # fmt: skip
 

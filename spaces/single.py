@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spaces import precision
+from spaces.axis import Axis
 from spaces.choice import Value
 from spaces.layers import (
     INPUT,
@@ -128,15 +129,20 @@ def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
     shapes = [tuple(np.array([size], np.int64) for size in state[1:]) for state in inputs]
     draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
     one: dict[str, Any] = {
-        name: int(value[0]) for name, value in draft.items() if name not in ("record", "exists", "inputs")
+        name: int(value[0]) for name, value in draft.items() if name not in ("record", "exists", "inputs", "macs")
     }
     bits = one["weight_bits"], one["input_bits"]
     sizes = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
+    call = None
+    if r.call is not None:
+        call = r.call.resolved(
+            lambda field: int(whole(field, nothing, read)[0]), lambda name: int(whole(Chosen(name), nothing, read)[0])
+        )
     layer = Layer(
         path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm, activation=r.activation,
         precision=precision.parse(f"w{bits[0]}a{bits[1]}") if bits[0] else precision.FLOAT,
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
-        weight_of=r.weight_of, **{name: one[name] for name in sizes},
+        weight_of=r.weight_of, call=call, **{name: one[name] for name in sizes},
     )  # fmt: skip
     return _Form((r.path, layer.c_out, layer.out_h, layer.out_w), {(False, False, False): layer})
 
@@ -157,6 +163,7 @@ def _choices_of(r: Record) -> tuple[str, ...]:
     """Names of the choices that its fields read."""
     found: list[str] = []
     fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.rows, r.precision]
+    fields += [] if r.call is None else r.call.fields()
     while fields:
         match fields.pop():
             case Chosen(name=name) | Position(name=name) | Lookup(name=name):
@@ -165,6 +172,8 @@ def _choices_of(r: Record) -> tuple[str, ...]:
                 fields += [base, by]
             case Joined(parts=parts):
                 fields += parts
+            case Axis(names=names):
+                found += names
             case Split(weight=weight, input=given):
                 fields += [weight, given]
     return tuple(dict.fromkeys(found))

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer, Space
-from spaces.layers import Record
+from spaces.layers import WEIGHTED, Record
 from supernets.elastic import (
     ELASTIC,
     ElasticEmbedding,
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
+    WrappedWeighted,
     located,
     moments_of,
     owners,
@@ -59,6 +60,7 @@ class Supernet(nn.Module):
         self._selection: Selection | None = None
         check(space)
         self._owners = owners(self.outline.records, space.extents) if entangled else {}
+        self._owners |= _used_again(self.outline.records)
         self.elastic = nn.ModuleDict()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -68,9 +70,12 @@ class Supernet(nn.Module):
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
+        made = WrappedWeighted if record.call is not None and record.kind in WEIGHTED else ELASTIC[record.kind]
         if record.weight_of is None:
-            return ELASTIC[record.kind](record, most)
+            return made(record, most)
         owner = self.layer(record.weight_of)
+        if made is WrappedWeighted:
+            return made(record, most, owner)
         assert isinstance(owner, ElasticEmbedding)
         return ElasticLinear(record, most, owner)
 
@@ -142,7 +147,8 @@ class Supernet(nn.Module):
         if calibration is None or layer.precision.weight is None:
             return y
         rounding = self._bias_rounding(module, layer, calibration)
-        return y if rounding is None else y + (rounding[:, None, None] if layer.kind == "conv" else rounding)
+        column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
+        return y if rounding is None else y + rounding.reshape(column)
 
     def _read(self, layer: Layer, x: Tensor) -> Tensor:
         """``x`` in as few bits as the layer takes; it is stored in 8."""
@@ -185,6 +191,13 @@ class Supernet(nn.Module):
         module = self.layer(path)
         assert isinstance(module, ElasticWeighted)
         return module
+
+
+def _used_again(records: Sequence[Record]) -> dict[str, str]:
+    """Layers that a traced network uses more than once: path of each further use -> path of the first."""
+    kinds = {r.path: r.kind for r in records}
+    called = [r for r in records if r.call is not None and r.weight_of is not None]
+    return {r.path: r.weight_of for r in called if r.weight_of and kinds[r.weight_of] == r.kind}
 
 
 def _module_name(path: str) -> str:

@@ -11,6 +11,7 @@ from spaces import Architecture, Layer
 from supernets.build import Supernet
 from supernets.elastic import ElasticWeighted
 from supernets.plain import Grid, Network, Quantized, TiedLinear
+from supernets.plain.called import used_again
 from supernets.plain.fresh import FRESH, fresh, padding
 from supernets.plain.network import network
 from supernets.quantization import ACTIVATION, weight_codes
@@ -44,14 +45,19 @@ def _module(
     elastic = net.layer(layer.path)
     if isinstance(elastic, ElasticWeighted) and layer.precision.weight is not None:
         return _quantized(elastic, layer, calibration)
+    again = used_again(layer, before)
+    if again is not None:
+        return again
     with torch.device("meta"):  # the parameters are set below; drawing them would move torch's global random numbers
         module = fresh(layer, folded, before)
     like = next(net.parameters())
     module.to_empty(device=like.device).to(like.dtype)
     if not isinstance(elastic, ElasticWeighted):
         _set(module, elastic.parts(layer))
+    elif layer.kind == "batch_norm":
+        _set(module, elastic.unfolded(layer, calibration.moments[layer.path]))
     elif isinstance(module, nn.Sequential):
-        _set(module[0], {"weight": elastic.active(layer)})
+        _set(module[0], elastic.parts(layer))
         _set(module[1], elastic.unfolded(layer, calibration.moments[layer.path]))
     else:
         factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
@@ -78,5 +84,5 @@ def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration)
         bias = torch.zeros_like(factor)
     return Quantized(
         codes, scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path, padding(layer),
-        layer.dilation, layer.groups, own,
+        layer.dilation, layer.groups, own, layer.call,
     )  # fmt: skip

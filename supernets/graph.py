@@ -60,7 +60,7 @@ def run(
     ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` turns a tensor that is
     stored in 8 bits into the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
     token numbers, (b, t) or (b, sequences, t); several inputs are sequences (b, t), which may differ in length. The
-    output is a picture, (b, t, values) of sequences, else (b, values).
+    output is a picture, (b, t, values) of sequences, else (b, values); of a traced network what that gave.
     """
     values: dict[str, Any] = {INPUT: inputs[0] if len(inputs) == 1 else tuple(inputs)}
     if program.size is not None and values[INPUT].shape[2:] != program.size:
@@ -70,7 +70,12 @@ def run(
     for layer, done in zip(program.layers, program.done, strict=True):
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
-        y = function(layer, *given) if function else CALLED[layer.kind](partial(weighted, layer), given[0])
+        if function:
+            y = function(layer, *given)
+        elif layer.call is not None:  # traced: its input has the form that it reads
+            y = weighted(layer, given[0])
+        else:
+            y = CALLED[layer.kind](partial(weighted, layer), given[0])
         if layer.activation != "none":
             y = ACTIVATIONS[layer.activation](y)
         values[layer.path] = store(layer.path, y) if layer.path in program.kept else y
@@ -78,4 +83,6 @@ def run(
             del values[name]
     last = program.layers[-1]
     output: Tensor = values[last.path]
+    if last.kind == "output":
+        return output
     return output.flatten(1) if output.dim() == 4 and last.out_h == last.out_w == 1 else output

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
+from supernets.elastic.called import ElasticParameter, WrappedNorm, WrappedWeighted
 from supernets.elastic.conv import ElasticConv
 from supernets.elastic.entangled import owners
 from supernets.elastic.linear import ElasticLinear
@@ -15,11 +16,13 @@ from supernets.elastic.tokens import ElasticClassToken, ElasticEmbedding, Elasti
 from supernets.elastic.weighted import ElasticWeighted
 
 ELASTIC: Mapping[str, Callable[..., ElasticLayer]] = {
+    "batch_norm": WrappedNorm,
     "class_token": ElasticClassToken,
     "conv": ElasticConv,
     "embedding": ElasticEmbedding,
     "linear": ElasticLinear,
     "norm": ElasticNorm,
+    "parameter": ElasticParameter,
     "position": ElasticPosition,
 }
 """Kind of layer -> class made from its record and its largest form, called with an input and the resolved layer.
@@ -32,8 +35,11 @@ __all__ = [
     "ElasticEmbedding",
     "ElasticLayer",
     "ElasticLinear",
+    "ElasticParameter",
     "ElasticWeighted",
     "Moments",
+    "WrappedNorm",
+    "WrappedWeighted",
     "channel_slice",
     "conv_slice",
     "linear_slice",

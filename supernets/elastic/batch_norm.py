@@ -33,37 +33,42 @@ class ElasticBatchNorm(nn.Module):
     sign) and lets an exporter fold it into the scales of integer weights, which must be positive.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, epsilon: float = EPSILON) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def gain(self, c: int, channels: Ranges | None = None) -> Tensor:
-        """(c,) positive gains."""
+    def gain(self, c: int, channels: Ranges | None = None, integer: bool = False) -> Tensor:
+        """(c,) positive gains; ``integer``: as the scales of integer weights take them."""
         return channel_slice(self.weight, c, channels).abs().clamp_min(_SMALLEST_GAIN)
 
     def shift(self, c: int, channels: Ranges | None = None) -> Tensor:
         """(c,) biases."""
         return channel_slice(self.bias, c, channels)
 
-    def forward(self, x: Tensor, moments: Moments | None, channels: Ranges | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, moments: Moments | None, channels: Ranges | None = None, integer: bool = False
+    ) -> Tensor:
         """Normalise ``x`` (b, c, h, w) by ``moments``, or by its own statistics if ``None``."""
         c = x.shape[1]
-        gain, bias = self.gain(c, channels), self.shift(c, channels)
+        gain, bias = self.gain(c, channels, integer), self.shift(c, channels)
         if moments is None:
-            return F.batch_norm(x, None, None, gain, bias, training=True, eps=EPSILON)
-        return F.batch_norm(x, moments.mean, moments.variance, gain, bias, eps=EPSILON)
+            return F.batch_norm(x, None, None, gain, bias, training=True, eps=self.epsilon)
+        return F.batch_norm(x, moments.mean, moments.variance, gain, bias, eps=self.epsilon)
 
-    def fold(self, moments: Moments, channels: Ranges | None = None) -> tuple[Tensor, Tensor]:
+    def fold(
+        self, moments: Moments, channels: Ranges | None = None, integer: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """(factor (c,), bias (c,)) such that the norm in evaluation is ``factor * x + bias``."""
         c = len(moments.mean)
-        factor = self.gain(c, channels) / torch.sqrt(moments.variance + EPSILON)
+        factor = self.gain(c, channels, integer) / torch.sqrt(moments.variance + self.epsilon)
         return factor, self.shift(c, channels) - moments.mean * factor
 
 
 def moments_of(x: Tensor) -> Moments:
-    """Statistics of ``x`` (b, c, h, w) over b, h, w."""
-    variance, mean = torch.var_mean(x.detach(), dim=(0, 2, 3), correction=0)
+    """Statistics of ``x`` (b, c, ...) over all but the channels."""
+    variance, mean = torch.var_mean(x.detach(), dim=(0, *range(2, x.dim())), correction=0)
     return Moments(mean, variance)
 
 

@@ -7,10 +7,13 @@
   layer that reads it takes, for each input, a prefix of its segment (:mod:`spaces.layers`: ``channels``).
 - With **groups** the columns are the first c_in / groups of a group, and the rows still a prefix: row i always makes
   channel i. Of a depthwise convolution the rows are the channels of its input, and so they follow its segments.
+- Of a **traced** layer the ranges of each dimension come with it (:mod:`spaces.axis`).
 - **Heads** are parts of the rows of queries, keys and values, in order: first heads are a prefix too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -52,6 +55,18 @@ def channel_slice(vector: Tensor, c: int, channels: Ranges | None = None) -> Ten
     before = (slice(None),) * (vector.dim() - 1)
     parts = [cut(vector, (*before, slice(*part))) for part in channels or ((0, c),)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def part(tensor: Tensor, ranges: Sequence[Ranges]) -> Tensor:
+    """The ranges of each dimension of ``tensor``; a view, unless there are several. Raises ``ValueError``."""
+    if any(found[-1][1] > size for found, size in zip(ranges, tensor.shape, strict=True)):
+        raise ValueError(f"no slice {ranges} in a tensor of {tuple(tensor.shape)}")
+    tensor = cut(tensor, tuple([slice(*found[0]) if len(found) == 1 else slice(None) for found in ranges]))
+    for dim, found in enumerate(ranges):
+        if len(found) > 1:
+            places = torch.cat([torch.arange(*span, device=tensor.device) for span in found])
+            tensor = tensor.index_select(dim, places)
+    return tensor
 
 
 def _end(size: int, ranges: Ranges | None) -> int:

@@ -43,13 +43,15 @@ class ElasticWeighted(ElasticLayer):
 
     def normalised(self, y: Tensor, layer: Layer, moments: Moments | None) -> Tensor:
         """``y`` after the norm; by its own statistics if ``moments`` is ``None``."""
-        return y if self.norm is None else self.norm(y, moments, self.rows(layer))
+        return y if self.norm is None else self.norm(y, moments, self.rows(layer), _integer(layer))
 
     def folded(self, layer: Layer, moments: Moments | None) -> tuple[Tensor, Tensor | None]:
         """(factor (c_out,), bias (c_out,) or ``None``) of ``factor * layer(x) + bias``, norm and bias folded."""
         if self.norm is not None:
             assert moments is not None, "a layer with a norm is folded with its moments"
-            return self.norm.fold(moments, self.rows(layer))
+            factor, bias = self.norm.fold(moments, self.rows(layer), _integer(layer))
+            own = self.active_bias(layer)
+            return factor, bias if own is None else bias + factor * own
         return self.active(layer).new_ones(layer.c_out), self.active_bias(layer)
 
     def unfolded(self, layer: Layer, moments: Moments) -> dict[str, Tensor]:
@@ -66,3 +68,7 @@ class ElasticWeighted(ElasticLayer):
     def rows(self, layer: Layer) -> tuple[tuple[int, int], ...] | None:
         """Where its output channels stand in the largest output; ``None``: the first ones."""
         return None
+
+
+def _integer(layer: Layer) -> bool:
+    return layer.precision.weight is not None

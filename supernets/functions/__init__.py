@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from supernets.functions import attention, joins, pools, reshapes
+from supernets.functions import attention, calls, joins, pools, reshapes
 from supernets.functions.activations import ACTIVATIONS
 
 FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
@@ -15,12 +15,14 @@ FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     "append": joins.append,
     "attention": attention.attention,
     "avg_pool": pools.avg_pool,
+    "call": calls.call,
     "channel": joins.channel,
     "concat": joins.concat,
     "first": reshapes.first,
     "flatten": reshapes.flatten,
     "max_pool": pools.max_pool,
     "multiply": joins.multiply,
+    "output": calls.output,
     "pool": pools.pool,
     "shuffle": reshapes.shuffle,
     "sinusoid": attention.sinusoid,

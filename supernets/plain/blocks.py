@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,18 +54,47 @@ class ClassToken(nn.Module):
 
 
 class TiedLinear(nn.Module):
-    """A linear layer whose weight (d_out, d_in) is that of an embedding. Shapes: (..., d_in) to (..., d_out)."""
+    """A linear layer whose weight (d_out, d_in) is that of an embedding, or of another module. Shapes: (..., d_in) to (..., d_out)."""
 
-    def __init__(self, embedding: nn.Embedding, bias: bool) -> None:
+    def __init__(self, embedding: nn.Module, bias: bool) -> None:
         super().__init__()
         self._embedding = (embedding,)  # in a tuple, torch does not take it for a part of this layer
-        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings, dtype=embedding.weight.dtype)) if bias else None
+        weight = self._weight
+        self.bias = nn.Parameter(torch.zeros(len(weight), dtype=weight.dtype)) if bias else None
+
+    @property
+    def _weight(self) -> Tensor:
+        weight = self._embedding[0].weight
+        assert isinstance(weight, Tensor)
+        return weight
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer applied to ``x``."""
-        return F.linear(x, self._embedding[0].weight, self.bias)
+        return F.linear(x, self._weight, self.bias)
 
     def extra_repr(self) -> str:
         """Sizes, as of torch's."""
-        rows, features = self._embedding[0].weight.shape
+        rows, features = self._weight.shape
         return f"in_features={features}, out_features={rows}, bias={self.bias is not None}, weight of the embedding"
+
+
+class Held(nn.Module):
+    """A parameter, or with ``buffer`` a constant, that operations read. Shapes: any to ``sizes``."""
+
+    weight: Tensor
+
+    def __init__(self, sizes: Sequence[int], dtype: torch.dtype, buffer: bool) -> None:
+        super().__init__()
+        value = torch.zeros(tuple(sizes), dtype=dtype)
+        if buffer:
+            self.register_buffer("weight", value)
+        else:
+            self.weight = nn.Parameter(value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The parameter, whatever ``x``."""
+        return self.weight
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        return "x".join(map(str, self.weight.shape))

@@ -9,6 +9,7 @@ from torch import nn
 
 from spaces import Layer, QuantSpec
 from supernets.plain.blocks import ClassToken, Position, TiedLinear
+from supernets.plain.called import called_conv, called_norm, held, used_again
 from supernets.plain.quantized import Grid, Quantized
 from supernets.quantization import ACTIVATION
 
@@ -17,6 +18,8 @@ Modules = Mapping[str, nn.Module]
 
 def _conv(layer: Layer, folded: bool, others: Modules) -> nn.Module:
     normed = layer.norm and not folded
+    if layer.call is not None:
+        return used_again(layer, others) or called_conv(layer, normed)
     conv = nn.Conv2d(
         layer.c_in, layer.c_out, layer.kernel, layer.stride, padding(layer), layer.dilation, layer.groups,
         bias=(layer.bias or layer.norm) and not normed,
@@ -25,10 +28,11 @@ def _conv(layer: Layer, folded: bool, others: Modules) -> nn.Module:
 
 
 def _linear(layer: Layer, folded: bool, others: Modules) -> nn.Module:
-    if layer.weight_of is not None:
-        embedding = others[layer.weight_of]
-        assert isinstance(embedding, nn.Embedding)
-        return TiedLinear(embedding, layer.bias)
+    again = used_again(layer, others)
+    if again is not None:
+        return again
+    if layer.weight_of is not None and not isinstance(others[layer.weight_of], Quantized):
+        return TiedLinear(others[layer.weight_of], layer.bias)
     return nn.Linear(layer.c_in, layer.c_out, layer.bias)
 
 
@@ -39,22 +43,26 @@ def padding(layer: Layer) -> int:
 
 def quantized(layer: Layer, weight: QuantSpec) -> Quantized:
     """An empty integer layer."""
-    shape = (layer.c_out, layer.c_in // layer.groups, layer.kernel, layer.kernel)
+    shape: tuple[int, ...] = (layer.c_out, layer.c_in // layer.groups, layer.kernel, layer.kernel)
+    if layer.call is not None:
+        shape = layer.call.sizes
     codes = torch.zeros(shape if layer.kind == "conv" else shape[:2])
     scale, one, spec = torch.ones(layer.c_out), torch.ones(()), layer.precision.input
     own = None if spec is None or spec.bits == ACTIVATION.bits else Grid(one, torch.zeros(()), spec)
     return Quantized(
         codes, scale, torch.zeros(layer.c_out), one, weight.bits, layer.stride, layer.path, padding(layer),
-        layer.dilation, layer.groups, own,
+        layer.dilation, layer.groups, own, layer.call,
     )  # fmt: skip
 
 
 FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
+    "batch_norm": lambda layer, folded, others: called_norm(layer),
     "class_token": lambda layer, folded, others: ClassToken(layer.c_in),
     "conv": _conv,
     "embedding": lambda layer, folded, others: nn.Embedding(layer.rows, layer.c_out),
     "linear": _linear,
     "norm": lambda layer, folded, others: nn.LayerNorm(layer.c_in),
+    "parameter": lambda layer, folded, others: held(layer),
     "position": lambda layer, folded, others: Position(layer.h, layer.w, layer.c_in),
 }
 """Kind -> module, from the layer, whether its norm is folded into it, and the modules before it by their paths."""

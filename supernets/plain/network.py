@@ -58,6 +58,8 @@ class Network(nn.Module):
 
     def _shown(self, y: Layer) -> str:
         what = repr(self.module(y.path)).replace("\n", "") if y.kind in FRESH else y.kind
+        if y.kind == "call" and y.call is not None:
+            what = y.call.call.op
         if y.kind in ("attention",):
             what += f"({y.heads} heads{', causal' if y.causal else ''})"
         return what if y.activation in ("none", what) else f"{what} {y.activation}"

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces import QuantSpec
+from spaces.call import Resolved
+from supernets.functions.operations import operation
 from supernets.quantization import ACTIVATION, bias_steps, quantize_activation
 
 
@@ -50,6 +52,7 @@ class Quantized(nn.Module):
     def __init__(
         self, codes: Tensor, scale: Tensor, bias: Tensor, input_scale: Tensor, bits: int, stride: int, path: str,
         padding: int | None = None, dilation: int = 1, groups: int = 1, grid: Grid | None = None,
+        call: Resolved | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.bits = bits
@@ -58,6 +61,7 @@ class Quantized(nn.Module):
         self.dilation = dilation
         self.groups = groups
         self.grid = grid
+        self.call = call
         self.register_buffer("codes", codes.detach().to(torch.int8).clone())
         self.register_buffer("scale", scale.detach().to(torch.float32).clone())
         self.register_buffer("input_scale", input_scale.detach().to(torch.float32).clone())
@@ -68,10 +72,12 @@ class Quantized(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer applied to ``x``; sums of integers times scales, so float rounding is that of one product."""
-        column = (-1, *[1] * (2 if self.codes.dim() == 4 else 0))
+        column = (-1, *[1] * (self.codes.dim() - 2))
         sums = (x if self.grid is None else self.grid(x)) / self.input_scale
         weight = self.codes.to(x.dtype)
-        if self.codes.dim() == 4:
+        if self.call is not None:
+            sums = operation(self.call.call.op)(sums, weight, None, *self.call.call.args)
+        elif self.codes.dim() == 4:
             sums = F.conv2d(sums, weight, None, self.stride, self.padding, self.dilation, self.groups)
         else:
             sums = F.linear(sums, weight)
@@ -81,5 +87,5 @@ class Quantized(nn.Module):
         """Kind, shape and bits."""
         shape = "x".join(map(str, self.codes.shape))
         more = "".join(f", {n}={v}" for n, v in (("dilation", self.dilation), ("groups", self.groups)) if v != 1)
-        kind = "conv" if self.codes.dim() == 4 else "linear"
+        kind = "conv" if self.codes.dim() > 2 else "linear"
         return f"{kind} {shape}, {self.bits} bits, stride={self.stride}{more}"

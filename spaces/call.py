@@ -1,0 +1,84 @@
+"""A layer of a network that was traced: an operation of torch and its arguments as data.
+
+Arguments are constants, the layer's inputs (:class:`Given`), sizes (:class:`spaces.axis.Axis`), and tuples of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from spaces.axis import Axis, Ranges
+
+if TYPE_CHECKING:
+    from spaces.layers import Field
+
+
+@dataclass(frozen=True)
+class Given:
+    """As an argument: the layer's input of this number."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is called, and what its record cannot say otherwise.
+
+    ``args`` in order and ``options`` by name; of a layer with a weight what follows its input, weight and bias.
+    ``reads`` and ``shape`` are (c, h, w) of the first input as it reads it, and of its output. ``weight`` has an axis
+    for each dimension of what it holds. ``macs`` of one example, where no kind of layer counts them; ``taps`` the
+    places of a convolution's kernel; ``dtype`` that of what it holds, ``buffer`` that this is not trained.
+    """
+
+    op: str
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+    reads: tuple[Field, Field, Field] = (1, 1, 1)
+    shape: tuple[Field, Field, Field] = (1, 1, 1)
+    weight: tuple[Axis, ...] = ()
+    macs: Field = 0
+    taps: int = 1
+    eps: float = 0.0
+    dtype: str = "torch.float32"
+    buffer: bool = False
+
+    def fields(self) -> Iterator[Field]:
+        """Every size in it."""
+        yield from (*self.reads, *self.shape, *self.weight, self.macs)
+        yield from _sizes((self.args, tuple(value for _, value in self.options)))
+
+    def resolved(self, number: Callable[[Field], int], size: Callable[[str], int]) -> Resolved:
+        """The same for one architecture: ``number`` of a field, ``size`` of a choice."""
+        args = _with_sizes(self.args, number)
+        options = tuple((name, _with_sizes(value, number)) for name, value in self.options)
+        ranges = tuple(axis.ranges(size) for axis in self.weight)
+        return Resolved(replace(self, args=args, options=options), ranges)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A call whose sizes are numbers; ``ranges`` of each dimension of what it holds."""
+
+    call: Call
+    ranges: tuple[Ranges, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the active part of what it holds."""
+        return tuple(sum(b - a for a, b in ranges) for ranges in self.ranges)
+
+
+def _sizes(value: Any) -> Iterator[Axis]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _sizes(item)
+    elif isinstance(value, Axis):
+        yield value
+
+
+def _with_sizes(value: Any, number: Callable[[Field], int]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_with_sizes(item, number) for item in value)
+    return number(value) if isinstance(value, Axis) else value

@@ -1,0 +1,287 @@
+"""From a module to a list of operations: what ``torch.export`` sees, without operations in place.
+
+The batch size stays free. In the sizes here it is :data:`BATCH`, a prime that no other size is a multiple of.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from supernets.wrapping.errors import NotWrappable, wrong
+
+BATCH = 1_000_003
+_SAME = frozenset({"aten.dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default",
+                   "aten.lift_fresh_copy.default", "aten.detach.default", "aten.alias.default"})  # fmt: skip
+_VIEWS = frozenset(
+    {"view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "numpy_T", "unsqueeze", "squeeze",
+     "expand", "expand_as", "view_as", "slice", "select", "unbind", "split", "split_with_sizes", "chunk", "narrow",
+     "contiguous", "getitem", "diagonal", "unfold", "movedim", "swapaxes", "to", "reshape_as"}
+)  # fmt: skip
+_OPERATORS = {operator.getitem: "getitem", operator.mul: "number_mul", operator.add: "number_add",
+              operator.sub: "number_sub", operator.floordiv: "number_floordiv"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ref:
+    """As an argument: the result of the node of this name."""
+
+    name: str
+
+
+@dataclass
+class Node:
+    """One operation. ``sizes`` of the tensor that it makes, ``None`` of other results; ``module`` is its path.
+
+    ``op`` is ``input``, ``held`` (``target`` is the name of the parameter or buffer), ``output``, or a name of torch's.
+    """
+
+    name: str
+    op: str
+    args: tuple[Any, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    sizes: tuple[int, ...] | None = None
+    module: str = ""
+    target: str = ""
+    dtype: torch.dtype = torch.float32
+
+    def refs(self) -> Iterator[str]:
+        """Names of the nodes that it reads, in order."""
+        yield from _refs((self.args, tuple(self.options.values())))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Nodes in order, the values of what is held by its name, and what each name is one with (tied parameters)."""
+
+    nodes: tuple[Node, ...]
+    held: dict[str, Tensor]
+    trained: frozenset[str]
+
+
+def trace(module: nn.Module, example_input: Any, batch_dim: int = 0) -> Trace:
+    """The operations of ``module`` in ``eval()`` mode; the module is left as it is.
+
+    Raises:
+        NotWrappable: torch cannot trace it, its path depends on values, or it fixes the batch size.
+    """
+    inputs = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
+    inputs = tuple(_several(x, batch_dim) for x in inputs)
+    modes = {m: m.training for m in module.modules()}
+    module.eval()
+    running: list[str] = []
+    try:
+        with _followed(module, running), torch.enable_grad():
+            program = torch.export.export(
+                module, inputs, dynamic_shapes=tuple({batch_dim: torch.export.Dim.AUTO} for _ in inputs), strict=False
+            )
+    except Exception as error:
+        raise _untraceable(error, running[-1] if running else "") from error
+    finally:
+        for m, training in modes.items():
+            m.training = training
+    return _Reader(program, module).read(batch_dim)
+
+
+def _several(x: Tensor, batch_dim: int) -> Tensor:
+    """A batch of at least two: torch takes a size of one for a constant."""
+    return torch.cat([x, x], dim=batch_dim) if x.shape[batch_dim] == 1 else x
+
+
+@contextmanager
+def _followed(module: nn.Module, running: list[str]) -> Iterator[None]:
+    """Within it, the last of ``running`` is the path of the module at work, also after it failed."""
+
+    def enter(path: str) -> Callable[..., None]:
+        return lambda *_: running.append(path)
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    hooks = []
+    for path, inner in module.named_modules():
+        hooks += [inner.register_forward_pre_hook(enter(path)), inner.register_forward_hook(leave)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _untraceable(error: Exception, where: str) -> NotWrappable:
+    said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if "data-dependent" in str(error) or "data dependent" in str(error):
+        what = "which way it goes depends on the values that it computes"
+        return wrong(where, what, "control-flow", "use torch.where, or wrap the part without the condition")
+    hint = "make torch.export.export(module, example_input) work, or wrap the part that can be traced"
+    return wrong(where, f"torch cannot trace it: {said}", "untraceable", hint)
+
+
+class _Reader:
+    def __init__(self, program: torch.export.ExportedProgram, module: nn.Module) -> None:
+        self._program = program
+        self._signature = program.graph_signature
+        self._first = {id(t): name for name, t in reversed([*module.named_buffers(), *module.named_parameters()])}
+        self._module = module
+        self._now: dict[str, Any] = {}  # name in torch's graph -> what it is now
+        self._family: dict[str, set[str]] = {}  # tensors that may share memory
+        self._nodes: list[Node] = []
+
+    def read(self, batch_dim: int) -> Trace:
+        graph = self._program.graph
+        self._last = {n.name: max((order[u] for u in n.users), default=-1) for order in [_order(graph)] for n in graph.nodes}
+        for place, node in enumerate(graph.nodes):
+            if node.op == "placeholder":
+                self._placeholder(node, batch_dim)
+            elif node.op == "output":
+                self._output(node)
+            elif node.op == "call_function":
+                self._call(node, place)
+            elif node.op != "get_attr":
+                raise self._unknown(node, node.op)
+            elif node.users:
+                raise self._unknown(node, "a graph inside of the graph")
+        return Trace(tuple(_needed(self._nodes)), self._held(), frozenset(dict(self._module.named_parameters())))
+
+    def _held(self) -> dict[str, Tensor]:
+        return {n.target: self._value(n.target).detach() for n in self._nodes if n.op == "held"}
+
+    def _value(self, name: str) -> Tensor:
+        if name in self._program.constants:
+            value = self._program.constants[name]
+            assert isinstance(value, Tensor)
+            return value
+        found: Tensor = operator.attrgetter(name)(self._module)
+        return found
+
+    def _placeholder(self, node: fx.Node, batch_dim: int) -> None:
+        s, value = self._signature, node.meta.get("val")
+        names = {**s.inputs_to_parameters, **s.inputs_to_buffers, **s.inputs_to_lifted_tensor_constants}
+        if node.name not in names:
+            if not isinstance(value, Tensor):
+                raise wrong("", f"its input {node.name} is no tensor", "untraceable", "give tensors only")
+            if isinstance(value.shape[batch_dim], int):
+                what = f"it works for a batch of {value.shape[batch_dim]} only"
+                raise wrong("", what, "fixed-batch", "let -1 stand for the batch size, as in x.view(-1, 8)")
+        op = "held" if node.name in names else "input"
+        target = names.get(node.name, node.name)
+        if op == "held":
+            target = self._first.get(id(self._value(target)), target)
+            known = next((n for n in self._nodes if n.op == "held" and n.target == target), None)
+            if known is not None:
+                self._now[node.name] = Ref(known.name)
+                return
+        assert isinstance(value, Tensor)
+        self._add(Node(node.name, op, sizes=_sizes(value), target=target, dtype=value.dtype))
+
+    def _add(self, node: Node) -> None:
+        self._nodes.append(node)
+        self._now[node.name] = Ref(node.name)
+        self._family[node.name] = {node.name}
+
+    def _output(self, node: fx.Node) -> None:
+        spec = self._program.call_spec.out_spec
+        kept = [a for a, out in zip(node.args[0], self._signature.output_specs, strict=True) if _given_out(out)]  # type: ignore[arg-type]
+        tree = torch.utils._pytree.tree_unflatten([self._seen(a) for a in kept], spec)
+        self._nodes.append(Node("output", "output", (tree,)))
+
+    def _seen(self, value: Any) -> Any:
+        """An argument as it is now; constants as they are."""
+        if isinstance(value, fx.Node):
+            return self._now[value.name]
+        if isinstance(value, list | tuple):
+            return tuple(self._seen(item) for item in value)
+        return value
+
+    def _call(self, node: fx.Node, place: int) -> None:
+        op = _OPERATORS.get(node.target) or str(node.target)  # type: ignore[arg-type]
+        args = self._seen(node.args)
+        if op in _SAME:
+            self._now[node.name] = args[0]
+            return
+        if op.startswith("aten._assert") or not node.users and not _in_place(op):
+            return
+        value = node.meta.get("val")
+        made = Node(
+            node.name, op, args, {k: self._seen(v) for k, v in node.kwargs.items()},
+            _sizes(value) if isinstance(value, Tensor) else None, _module_of(node),
+            dtype=value.dtype if isinstance(value, Tensor) else torch.float32,
+        )  # fmt: skip
+        if _in_place(op):
+            self._replace(made, node, place)
+            return
+        self._add(made)
+        if op.split(".")[1 if "." in op else 0] in _VIEWS and isinstance(args[0], Ref):
+            family = self._family[args[0].name]
+            family.add(node.name)
+            self._family[node.name] = family
+
+    def _replace(self, made: Node, node: fx.Node, place: int) -> None:
+        """What works in place makes a new tensor, which later readers of the old one read."""
+        written = node.args[0]
+        assert isinstance(written, fx.Node)
+        now = self._now[written.name].name
+        others = self._family[now] - {now}
+        if any(self._last.get(name, -1) > place for name in others):
+            what = f"{made.op} writes into a part of a tensor, or into one that is also read under another shape"
+            raise wrong(made.module, what, "in-place", "make a new tensor: torch.cat, torch.where, or the operation without _")
+        space, name, overload = made.op.split(".")
+        made.op = f"{space}.{name.removesuffix('_')}.{overload}"
+        self._add(made)
+        for old, ref in list(self._now.items()):
+            if ref == Ref(now):
+                self._now[old] = Ref(made.name)
+
+    def _unknown(self, node: fx.Node, what: str) -> NotWrappable:
+        hint = "make torch.export.export(module, example_input) give plain operations"
+        return wrong(_module_of(node), f"its trace has {what}", "untraceable", hint)
+
+
+def _order(graph: fx.Graph) -> dict[fx.Node, int]:
+    return {node: i for i, node in enumerate(graph.nodes)}
+
+
+def _given_out(spec: Any) -> bool:
+    return bool(spec.kind.name == "USER_OUTPUT")
+
+
+def _in_place(op: str) -> bool:
+    parts = op.split(".")
+    return len(parts) == 3 and parts[1].endswith("_") and not parts[1].startswith("_")
+
+
+def _sizes(value: Tensor) -> tuple[int, ...]:
+    return tuple(n if isinstance(n, int) else int(n.node.expr.subs(dict.fromkeys(n.node.expr.free_symbols, BATCH))) for n in value.shape)
+
+
+def _module_of(node: fx.Node) -> str:
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]).split("@")[0] if stack else ""
+    return "" if path.startswith("_") else path
+
+
+def _refs(value: Any) -> Iterator[str]:
+    if isinstance(value, Ref):
+        yield value.name
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _refs(item)
+    elif isinstance(value, dict):
+        yield from _refs(tuple(value.values()))
+
+
+def _needed(nodes: Sequence[Node]) -> list[Node]:
+    """Those that the output depends on, and the inputs."""
+    wanted: set[str] = {"output"}
+    kept: list[Node] = []
+    for node in reversed(nodes):
+        if node.name in wanted or node.op == "input":
+            kept.append(node)
+            wanted.update(node.refs())
+    return kept[::-1]
