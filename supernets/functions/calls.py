@@ -31,7 +31,17 @@ def call(layer: Layer, *given: Any) -> Any:
 def output(layer: Layer, *given: Any) -> Any:
     """What the network gives: a tensor, or tuples and mappings of these."""
     assert layer.call is not None
-    return _filled(layer.call.call.args[0], given)
+    return _structure(layer.call.call.args[0], given)
+
+
+def _structure(value: Any, given: Sequence[Any]) -> Any:
+    if isinstance(value, Given):
+        return given[value.index]
+    if isinstance(value, tuple):
+        if value[:1] == ("dict",):
+            return {key: _structure(item, given) for key, item in value[1:]}
+        return tuple(_structure(item, given) for item in value)
+    return value
 
 
 def named(value: str) -> Any:

@@ -58,11 +58,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Trace:
-    """Nodes in order, the values of what is held by its name, and what each name is one with (tied parameters)."""
+    """Nodes in order; the values of what is held by its name, and which of them are trained; paths of modules."""
 
     nodes: tuple[Node, ...]
     held: dict[str, Tensor]
     trained: frozenset[str]
+    modules: dict[str, str]  # path -> class
 
 
 def trace(module: nn.Module, example_input: Any, batch_dim: int = 0) -> Trace:
@@ -147,7 +148,9 @@ class _Reader:
                 raise self._unknown(node, node.op)
             elif node.users:
                 raise self._unknown(node, "a graph inside of the graph")
-        return Trace(tuple(_needed(self._nodes)), self._held(), frozenset(dict(self._module.named_parameters())))
+        trained = frozenset(dict(self._module.named_parameters()))
+        modules = {path: f"{type(m).__module__}.{type(m).__qualname__}" for path, m in self._module.named_modules()}
+        return Trace(tuple(_needed(self._nodes)), self._held(), trained, modules)
 
     def _held(self) -> dict[str, Tensor]:
         return {n.target: self._value(n.target).detach() for n in self._nodes if n.op == "held"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from supernets.functions.operations import OPAQUE
 from supernets.wrapping.atoms import ONE, Atoms, Dim, Dims
 from supernets.wrapping.errors import wrong
 from supernets.wrapping.trace import BATCH, Node, Ref, Trace
@@ -49,14 +50,14 @@ Rule = Callable[["Walk", Node], Made | Dims]
 class Walk:
     """Axes of every node. Raises :class:`NotWrappable` for an operation that is not known."""
 
-    def __init__(self, trace: Trace, rules: Mapping[str, Rule], opaque: frozenset[str]) -> None:
+    def __init__(self, trace: Trace, rules: Mapping[str, Rule]) -> None:
         self.atoms = Atoms()
         self.batch = self.atoms.new(BATCH, "the batch")
         self.steps: dict[str, Step] = {}
         for node in trace.nodes:
-            self.steps[node.name] = self._step(node, rules, opaque)
+            self.steps[node.name] = self._step(node, rules)
 
-    def _step(self, node: Node, rules: Mapping[str, Rule], opaque: frozenset[str]) -> Step:
+    def _step(self, node: Node, rules: Mapping[str, Rule]) -> Step:
         if node.op == "input":
             return Step(node, self.fresh(node.sizes or (), "an input of the network"), node.op, ())
         if node.op == "held":
@@ -67,7 +68,7 @@ class Walk:
                     self.atoms.pin(dim, "an output of the network")
             return Step(node, None, node.op, node.args)
         name = base(node.op)
-        if name not in rules and name not in opaque:
+        if name not in rules and name not in OPAQUE:
             hint = "write it with other operations of torch, or wrap the part without it"
             raise wrong(node.module, f"operation {node.op} is not known", "unknown-operation", hint)
         made = rules[name](self, node) if name in rules else Made(None)
@@ -112,11 +113,12 @@ class Walk:
     def is_held(self, value: Any) -> bool:
         """Whether an argument is made of parameters alone."""
         return isinstance(value, Ref) and all(
-            self.steps[name].node.op == "held" for name in self._sources(value.name)
+            self.steps[name].node.op == "held" for name in self.sources(value.name)
         )
 
-    def _sources(self, name: str) -> list[str]:
-        inner = [source for ref in self.steps[name].node.refs() for source in self._sources(ref)]
+    def sources(self, name: str) -> list[str]:
+        """Inputs and parameters that a node is made of."""
+        inner = [source for ref in self.steps[name].node.refs() for source in self.sources(ref)]
         return inner or [name]
 
     def fresh(self, sizes: Sequence[int], pin: str | None = None) -> Dims:

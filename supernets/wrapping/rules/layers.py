@@ -32,7 +32,8 @@ def conv(walk: Walk, node: Node) -> Made:
     here, groups = where(node), at(node, 6, "groups", 1)
     walk.pin(x[2:], _PLACES)
     walk.pin(weight[2:], _KERNEL)
-    args = [*node.args[:3], *(at(node, i, name, one) for i, name, one in _CONV)]
+    bias, rank = at(node, 2, "bias"), len(x) - 2
+    args = [*node.args[:2], bias, *(at(node, i, name, (one,) * rank) for i, name, one in _CONV)]
     if groups == 1:
         walk.atoms.one(x[1], weight[1], here)
         args.append(1)
