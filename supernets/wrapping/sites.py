@@ -164,7 +164,7 @@ class Layers:
         for w in self.weighted.values():
             for ref in (w.node.args[1], self._bias(w.node)):
                 if ref is not None and ref.name in self.folded:
-                    for source in dict.fromkeys(self.walk.sources(ref.name)):
+                    for source in sorted(self.walk.steps[ref.name].held):
                         parts.setdefault(source, []).append((w.node, ref))
         for source, uses in parts.items():
             readers = [r for r in self.readers[source] if r.name not in self.folded]

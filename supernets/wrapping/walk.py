@@ -25,13 +25,17 @@ class Size:
 
 @dataclass
 class Step:
-    """A node and its axes. ``op`` and ``args`` may be others than the node's; ``macs`` is a product of dimensions."""
+    """A node and its axes. ``op`` and ``args`` may be others than the node's; ``macs`` is a product of dimensions.
+
+    ``held``: the parameters that it is made of, none if it is made of anything else.
+    """
 
     node: Node
     dims: Result
     op: str
     args: tuple[Any, ...]
     macs: tuple[Dim, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -55,7 +59,9 @@ class Walk:
         self.batch = self.atoms.new(BATCH, "the batch")
         self.steps: dict[str, Step] = {}
         for node in trace.nodes:
-            self.steps[node.name] = self._step(node, rules)
+            step = self.steps[node.name] = self._step(node, rules)
+            of = [self.steps[name].held for name in node.refs()]
+            step.held = frozenset({node.name}) if node.op == "held" else frozenset().union(*of) if all(of) else step.held
 
     def _step(self, node: Node, rules: Mapping[str, Rule]) -> Step:
         if node.op == "input":
@@ -112,14 +118,7 @@ class Walk:
 
     def is_held(self, value: Any) -> bool:
         """Whether an argument is made of parameters alone."""
-        return isinstance(value, Ref) and all(
-            self.steps[name].node.op == "held" for name in self.sources(value.name)
-        )
-
-    def sources(self, name: str) -> list[str]:
-        """Inputs and parameters that a node is made of."""
-        inner = [source for ref in self.steps[name].node.refs() for source in self.sources(ref)]
-        return inner or [name]
+        return isinstance(value, Ref) and bool(self.steps[value.name].held)
 
     def fresh(self, sizes: Sequence[int], pin: str | None = None) -> Dims:
         """Dimensions of their own; the batch is the batch."""
