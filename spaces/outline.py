@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spaces.choice import Value
+from spaces.decode import NotAnOutline, field, record
 from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Layer, Record
 from spaces.resolve import number, resolve
 from spaces.single import Resolver
@@ -47,6 +48,18 @@ class Outline:
             "records": [_plain(record) for record in self.records],
             **({} if self.resolution is None else {"resolution": _plain(self.resolution)}),
         }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Outline:
+        """What :meth:`to_json` wrote, exactly. Raises :class:`spaces.decode.NotAnOutline`."""
+        known = {"input_shape", "classes", "records"}
+        if not isinstance(data, dict) or not known <= set(data) <= {*known, "resolution"}:
+            raise NotAnOutline("an outline has the keys input_shape, classes, records [wrong-outline]")
+        shape = tuple(data["input_shape"])
+        if len(shape) != 3 or any(type(size) is not int for size in shape):
+            raise NotAnOutline("input_shape must be three whole numbers [wrong-outline]")
+        resolution = field(data["resolution"]) if "resolution" in data else None
+        return cls((shape[0], shape[1], shape[2]), data["classes"], tuple(map(record, data["records"])), resolution)
 
     @property
     def precision_choices(self) -> frozenset[str]:

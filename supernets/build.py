@@ -22,6 +22,7 @@ from supernets.elastic import (
     owners,
     pooled,
 )
+from supernets.functions.operations import UnknownOperation, operation
 from supernets.graph import Program, program, run
 from supernets.quantization import (
     ACTIVATION,
@@ -43,6 +44,12 @@ def check(space: Space) -> None:
     if not space.outline.records:
         what = "it has no layers"
         raise NotBuildable(f"space {space.name} can be counted and drawn from, not trained: {what} [not-buildable]")
+    for record in space.outline.records:
+        if record.call is not None and record.kind in ("call", *WEIGHTED):
+            try:
+                operation(record.call.op)
+            except UnknownOperation as error:
+                raise NotBuildable(f"{record.path}: {error}") from None
 
 
 class Supernet(nn.Module):
