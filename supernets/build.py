@@ -16,6 +16,8 @@ from supernets.elastic import (
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
+    Moments,
+    SignedBatchNorm,
     WrappedWeighted,
     located,
     moments_of,
@@ -186,6 +188,13 @@ class Supernet(nn.Module):
         if self._selection.records is not None:
             self._selection.records.ranges.setdefault(name, []).append(limits)
         return quantized
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of the largest subnet of a wrapped model, all float: the statistics that the user's batch norms hold."""
+        norms = {r.path: self.weighted(r.path).norm for r in self.outline.records if r.norm and r.call is not None}
+        held = {path: norm for path, norm in norms.items() if isinstance(norm, SignedBatchNorm)}
+        return Calibration({path: Moments(norm.running_mean, norm.running_var) for path, norm in held.items()}, {})
 
     def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""

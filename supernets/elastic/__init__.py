@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
-from supernets.elastic.called import ElasticParameter, WrappedNorm, WrappedWeighted
+from supernets.elastic.called import ElasticParameter, SignedBatchNorm, WrappedNorm, WrappedWeighted
 from supernets.elastic.conv import ElasticConv
 from supernets.elastic.entangled import owners
 from supernets.elastic.linear import ElasticLinear
@@ -38,6 +38,7 @@ __all__ = [
     "ElasticParameter",
     "ElasticWeighted",
     "Moments",
+    "SignedBatchNorm",
     "WrappedNorm",
     "WrappedWeighted",
     "channel_slice",

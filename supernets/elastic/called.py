@@ -21,7 +21,18 @@ _LEAST_GAIN = 1e-3
 
 
 class SignedBatchNorm(ElasticBatchNorm):
-    """As the user's: gains may be negative, and zero, but for integer weights, whose scales must not vanish."""
+    """As the user's: gains may be negative, and zero, but for integer weights, whose scales must not vanish.
+
+    ``running_mean`` and ``running_var`` are the user's statistics, which are those of the largest subnet.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__(channels, epsilon)
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
 
     def gain(self, c: int, channels: Ranges | None = None, integer: bool = False) -> Tensor:
         """(c,) gains."""

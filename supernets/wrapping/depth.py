@@ -42,12 +42,21 @@ def runs(trace: Trace, walk: Walk) -> list[Run]:
     for parent in trace.modules:
         children = [p for p in trace.modules if p and p.rpartition(".")[0] == parent]
         here: list[Run] = []
-        for _, same in groupby(children, key=lambda path: trace.modules[path]):
+        for _, same in groupby(children, key=lambda path: _form(path, trace)):
             here += _chained([_block(path, trace, walk) for path in same], walk)
         for run in here:
             several = len(here) > 1 or not parent
             found.append(Run(f"{run.name if several else parent}.depth", run.blocks))
     return found
+
+
+def _form(path: str, trace: Trace) -> object:
+    """The class of a module; of a container also what is in it."""
+    own = trace.modules[path]
+    if ".container." not in own:
+        return own
+    start = f"{path}."
+    return own, tuple((p[len(path) :], kind) for p, kind in trace.modules.items() if p.startswith(start))
 
 
 def _block(path: str, trace: Trace, walk: Walk) -> Block | None:
@@ -58,7 +67,7 @@ def _block(path: str, trace: Trace, walk: Walk) -> Block | None:
         for name in node.refs():
             if node.name in inside and name not in inside and _is_computed(walk, name):
                 entries.add(name)
-            if node.name not in inside and name in inside:
+            if node.name not in inside and name in inside and walk.steps[name].dims is not None:
                 ends.add(name)
     return Block(path, inside, frozenset(entries), ends.pop()) if len(ends) == 1 else None
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from spaces.axis import Axis
-from supernets.elastic import Moments
 
 if TYPE_CHECKING:
     from supernets.wrapping.wrap import Wrapped
@@ -34,11 +33,6 @@ def reorder(net: Wrapped) -> None:
         for dim, axis in enumerate(axes):
             if set(axis.names) & set(order):
                 tensor.copy_(tensor.index_select(dim, _places(axis, order)))
-    for record in net.outline.records:
-        moments = net.calibration.moments.get(record.path)
-        if moments is not None and record.call is not None:
-            places = _places(record.call.weight[0], order)
-            net.calibration.moments[record.path] = Moments(moments.mean[places], moments.variance[places])
 
 
 def _tensors(net: Wrapped) -> Iterator[tuple[Tensor, tuple[Axis, ...], bool]]:

@@ -122,7 +122,9 @@ class Layers:
         if held is None or held.op != "held" or "." not in held.target:
             return self.unique(".".join(part for part in (node.module, base(node.op)) if part))
         name, _, last = held.target.rpartition(".")
-        return self.unique(name if last in ("weight", "running_mean") else held.target)
+        if last not in ("weight", "running_mean"):
+            name = f"{name}.{last.removesuffix('_weight') if last.endswith('_weight') else base(node.op)}"
+        return self.unique(name)
 
     def unique(self, path: str) -> str:
         """The path, with a number where it is taken."""

@@ -75,16 +75,19 @@ def trace(module: nn.Module, example_input: Any, batch_dim: int = 0) -> Trace:
     inputs = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
     inputs = tuple(_several(x, batch_dim) for x in inputs)
     modes = {m: m.training for m in module.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one operation for a whole encoder layer: nothing to take apart
     module.eval()
     running: list[str] = []
     try:
-        with _followed(module, running), torch.enable_grad():
+        with _followed(module, running), torch.no_grad():
             program = torch.export.export(
                 module, inputs, dynamic_shapes=tuple({batch_dim: torch.export.Dim.AUTO} for _ in inputs), strict=False
             )
     except Exception as error:
         raise _untraceable(error, running[-1] if running else "") from error
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         for m, training in modes.items():
             m.training = training
     return _Reader(program, module).read(batch_dim)
@@ -131,7 +134,7 @@ class _Reader:
         self._first = {id(t): name for name, t in reversed([*module.named_buffers(), *module.named_parameters()])}
         self._module = module
         self._now: dict[str, Any] = {}  # name in torch's graph -> what it is now
-        self._family: dict[str, set[str]] = {}  # tensors that may share memory
+        self._base: dict[str, str] = {}  # a view -> what it is a view of
         self._nodes: list[Node] = []
 
     def read(self, batch_dim: int) -> Trace:
@@ -169,9 +172,9 @@ class _Reader:
         if node.name not in names:
             if not isinstance(value, Tensor):
                 raise wrong("", f"its input {node.name} is no tensor", "untraceable", "give tensors only")
-            if isinstance(value.shape[batch_dim], int):
-                what = f"it works for a batch of {value.shape[batch_dim]} only"
-                raise wrong("", what, "fixed-batch", "let -1 stand for the batch size, as in x.view(-1, 8)")
+            if _sizes(value)[batch_dim] != BATCH:
+                what = f"it works for a batch of {int(value.shape[batch_dim])} only"
+                raise wrong("", what, "fixed-batch", "use x.shape[0] or -1 for the batch size: len(x) and int() fix it")
         op = "held" if node.name in names else "input"
         target = names.get(node.name, node.name)
         if op == "held":
@@ -186,7 +189,6 @@ class _Reader:
     def _add(self, node: Node) -> None:
         self._nodes.append(node)
         self._now[node.name] = Ref(node.name)
-        self._family[node.name] = {node.name}
 
     def _output(self, node: fx.Node) -> None:
         spec = self._program.call_spec.out_spec
@@ -221,17 +223,14 @@ class _Reader:
             return
         self._add(made)
         if op.split(".")[1 if "." in op else 0] in _VIEWS and isinstance(args[0], Ref):
-            family = self._family[args[0].name]
-            family.add(node.name)
-            self._family[node.name] = family
+            self._base[node.name] = args[0].name
 
     def _replace(self, made: Node, node: fx.Node, place: int) -> None:
         """What works in place makes a new tensor, which later readers of the old one read."""
         written = node.args[0]
         assert isinstance(written, fx.Node)
         now = self._now[written.name].name
-        others = self._family[now] - {now}
-        if any(self._last.get(name, -1) > place for name in others):
+        if any(self._last.get(name, -1) > place and self._overlap(name, now) for name in self._now):
             what = f"{made.op} writes into a part of a tensor, or into one that is also read under another shape"
             raise wrong(made.module, what, "in-place", "make a new tensor: torch.cat, torch.where, or the operation without _")
         space, name, overload = made.op.split(".")
@@ -240,6 +239,23 @@ class _Reader:
         for old, ref in list(self._now.items()):
             if ref == Ref(now):
                 self._now[old] = Ref(made.name)
+
+    def _overlap(self, first: str, second: str) -> bool:
+        """Whether two tensors share memory: parts of one split do not."""
+        a, b = self._bases(first), self._bases(second)
+        if first == second or a[-1] != b[-1]:
+            return False
+        while a and b and a[-1] == b[-1]:
+            a.pop()
+            b.pop()
+        ops = {n.name: n.op for n in self._nodes}
+        return not (a and b and ops[a[-1]] == ops[b[-1]] == "getitem")
+
+    def _bases(self, name: str) -> list[str]:
+        chain = [name]
+        while chain[-1] in self._base:
+            chain.append(self._base[chain[-1]])
+        return chain
 
     def _unknown(self, node: fx.Node, what: str) -> NotWrappable:
         hint = "make torch.export.export(module, example_input) give plain operations"

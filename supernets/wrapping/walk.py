@@ -58,10 +58,14 @@ class Walk:
         self.atoms = Atoms()
         self.batch = self.atoms.new(BATCH, "the batch")
         self.steps: dict[str, Step] = {}
+        self.later: list[Callable[[], None]] = []  # what rules decide once all axes are known
         for node in trace.nodes:
             step = self.steps[node.name] = self._step(node, rules)
             of = [self.steps[name].held for name in node.refs()]
             step.held = frozenset({node.name}) if node.op == "held" else frozenset().union(*of) if all(of) else step.held
+
+        for decide in self.later:
+            decide()
 
     def _step(self, node: Node, rules: Mapping[str, Rule]) -> Step:
         if node.op == "input":

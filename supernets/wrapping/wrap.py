@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from spaces import Space
 from supernets.build import Supernet
-from supernets.elastic import ElasticParameter, Moments, WrappedNorm, WrappedWeighted
+from supernets.elastic import ElasticParameter, SignedBatchNorm, WrappedNorm, WrappedWeighted
 from supernets.elastic.batch_norm import ElasticBatchNorm
-from supernets.selection import Calibration
 from supernets.wrapping.depth import Depth, runs
 from supernets.wrapping.importance import reorder
 from supernets.wrapping.options import Options
@@ -26,16 +25,14 @@ from supernets.wrapping.widths import Site, Widths
 
 
 class Wrapped(Supernet):
-    """A supernet that holds a user's weights.
+    """A supernet that holds a user's weights; ``report`` says what of it is elastic.
 
-    ``calibration`` is that of the largest subnet: the statistics that the user's batch norms hold. With it the largest
-    subnet is the user's model, bit for bit. ``report`` says what is elastic.
+    With its ``calibration`` the largest subnet is the user's model, bit for bit.
     """
 
     def __init__(self, space: Space, wrapped: Report) -> None:
         super().__init__(space, seed=0)
         self.report = wrapped
-        self.calibration = Calibration({}, {})
 
 
 def wrap(
@@ -92,24 +89,20 @@ def _load(net: Wrapped, layers: Layers, built: Builder) -> None:
         if w.bias and elastic.bias is not None:
             elastic.bias.copy_(layers.value(w.node.args[2]))
         if w.norm is not None and elastic.norm is not None:
-            _load_norm(net, elastic.norm, w.path, layers, w.norm)
+            _load_norm(elastic.norm, layers, w.norm)
     for node, path in layers.norms.items():
         norm = net.layer(path)
         assert isinstance(norm, WrappedNorm)
         assert norm.norm is not None
-        _load_norm(net, norm.norm, path, layers, node)
+        _load_norm(norm.norm, layers, node)
     floats = {t.dtype for t in layers.trace.held.values() if t.is_floating_point()}
     if len(floats) == 1:
         net.to(floats.pop())
 
 
-def _load_norm(net: Wrapped, norm: ElasticBatchNorm, path: str, layers: Layers, node: str) -> None:
-    weight, bias, mean, variance = (
-        None if ref is None else layers.value(ref) for ref in layers.walk.steps[node].node.args[1:5]
-    )
-    for own, value in ((norm.weight, weight), (norm.bias, bias)):
-        if value is not None:
-            own.copy_(value)
-    assert isinstance(mean, Tensor)
-    assert isinstance(variance, Tensor)
-    net.calibration.moments[path] = Moments(mean.clone(), variance.clone())
+def _load_norm(norm: ElasticBatchNorm, layers: Layers, node: str) -> None:
+    assert isinstance(norm, SignedBatchNorm)
+    own = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    for held, ref in zip(own, layers.walk.steps[node].node.args[1:5], strict=True):
+        if ref is not None:
+            held.copy_(layers.value(ref))

@@ -55,9 +55,15 @@ def _grouped(walk: Walk, channels: Dim, rows: Dim, columns: Dim, groups: int, he
     walk.atoms.one(channels, (group[0] + atoms.seen(columns)[0],), here)
     walk.atoms.one(rows, (group[0] + each[0],), here)
     if atoms.size(columns) > 1:
-        fixed = [columns, each] if groups >= _FEW else [group]
-        walk.pin(fixed, f"the {'width' if groups >= _FEW else 'number'} of groups is kept at {here}")
+        walk.later.append(lambda: _settle(walk, group, [columns, each], here))
     return group
+
+
+def _settle(walk: Walk, group: Dim, widths: list[Dim], here: str) -> None:
+    """Of groups of several channels either their number is elastic or their width."""
+    atoms = [walk.atoms.of(a) for segment in walk.atoms.seen(group) for a in segment]
+    many = walk.atoms.size(group) >= _FEW and not any(atom.pin for atom in atoms)
+    walk.pin(widths if many else [group], f"the {'width' if many else 'number'} of groups is kept at {here}")
 
 
 def conv_transpose(walk: Walk, node: Node) -> Made:
