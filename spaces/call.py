@@ -29,7 +29,8 @@ class Call:
     ``args`` in order and ``options`` by name; of a layer with a weight what follows its input, weight and bias.
     ``reads`` and ``shape`` are (c, h, w) of the first input as it reads it, and of its output. ``weight`` has an axis
     for each dimension of what it holds. ``macs`` of one example, where no kind of layer counts them; ``taps`` the
-    places of a convolution's kernel; ``dtype`` that of what it holds, ``buffer`` that this is not trained.
+    places of a convolution's kernel; ``dtype`` that of what it holds, ``buffer`` that this is not trained;
+    ``again`` that all it holds is that of the layer ``weight_of``, which runs a second time.
     """
 
     op: str
@@ -43,6 +44,7 @@ class Call:
     eps: float = 0.0
     dtype: str = "torch.float32"
     buffer: bool = False
+    again: bool = False
 
     def fields(self) -> Iterator[Field]:
         """Every size in it."""

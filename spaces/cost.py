@@ -59,6 +59,8 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
     weight_bits = np.where(quantized, c.weight_bits, _FLOAT_BITS)
     input_bits = np.where(quantized, c.input_bits, _FLOAT_BITS)
     shared = c.record.weight_of is not None
+    if c.record.call is not None and c.record.call.again:
+        biases = biases * quantized  # all of it is counted where it first runs, but for codes of its own
     total["parameters"] += biases if shared else weights + biases
     total["macs"] += macs
     total["bit_operations"] += macs * weight_bits * input_bits

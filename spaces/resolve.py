@@ -73,10 +73,10 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
         case Axis():
             summands: list[Numbers] = []
             for factors in field.segments:
-                places: Numbers = np.ones(len(c_in), np.int64)
+                product: Numbers = np.ones(len(c_in), np.int64)
                 for factor in factors:
-                    places = places * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
-                summands.append(places)
+                    product = product * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
+                summands.append(product)
             size: Numbers = np.sum(summands, axis=0)
             return size
         case Joined():
@@ -160,10 +160,11 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
     else:
         c_out, out_h, out_w = (whole(size, c_in, read) for size in r.call.shape)
     weight_bits, input_bits = _bits(r.precision, n, read)
+    macs = 0 * c_in if r.call is None else whole(r.call.macs, c_in, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
         "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
-        "rows": sizes.rows, "macs": 0 * c_in if r.call is None else whole(r.call.macs, c_in, read), "h": h, "w": w, "out_h": out_h, "out_w": out_w,
+        "rows": sizes.rows, "macs": macs, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
         "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
     }  # fmt: skip
 

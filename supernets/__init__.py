@@ -6,6 +6,7 @@ from supernets.extract import extract
 from supernets.plain import Grid, Network, Quantized, fresh_network
 from supernets.selection import Calibration
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
+from supernets.wrapping import NotWrappable, Wrapped, wrap
 
 __all__ = [
     "Batches",
@@ -14,10 +15,12 @@ __all__ = [
     "Grid",
     "Network",
     "NotBuildable",
+    "NotWrappable",
     "Quantized",
     "Recipe",
     "Supernet",
     "TrainingDiverged",
+    "Wrapped",
     "build",
     "check",
     "export",
@@ -25,4 +28,5 @@ __all__ = [
     "fresh_network",
     "threads",
     "train",
+    "wrap",
 ]

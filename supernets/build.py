@@ -211,9 +211,7 @@ class Supernet(nn.Module):
 
 def _used_again(records: Sequence[Record]) -> dict[str, str]:
     """Layers that a traced network uses more than once: path of each further use -> path of the first."""
-    kinds = {r.path: r.kind for r in records}
-    called = [r for r in records if r.call is not None and r.weight_of is not None]
-    return {r.path: r.weight_of for r in called if r.weight_of and kinds[r.weight_of] == r.kind}
+    return {r.path: r.weight_of for r in records if r.call is not None and r.call.again and r.weight_of is not None}
 
 
 def _module_name(path: str) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spaces.layers import Ranges
+from spaces.axis import Ranges
 from supernets.elastic.slices import channel_slice
 
 EPSILON = 1e-5
@@ -57,9 +57,7 @@ class ElasticBatchNorm(nn.Module):
             return F.batch_norm(x, None, None, gain, bias, training=True, eps=self.epsilon)
         return F.batch_norm(x, moments.mean, moments.variance, gain, bias, eps=self.epsilon)
 
-    def fold(
-        self, moments: Moments, channels: Ranges | None = None, integer: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def fold(self, moments: Moments, channels: Ranges | None = None, integer: bool = False) -> tuple[Tensor, Tensor]:
         """(factor (c,), bias (c,)) such that the norm in evaluation is ``factor * x + bias``."""
         c = len(moments.mean)
         factor = self.gain(c, channels, integer) / torch.sqrt(moments.variance + self.epsilon)

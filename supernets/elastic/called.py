@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Layer, Record
+from spaces.axis import Ranges
 from spaces.extent import Extent
-from spaces.layers import Ranges
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm
 from supernets.elastic.slices import channel_slice, part

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spaces import Layer, Record
+from spaces.axis import Ranges
 from spaces.extent import Extent
-from spaces.layers import Ranges
 from supernets.elastic.batch_norm import ElasticBatchNorm
 from supernets.elastic.slices import conv_slice
 from supernets.elastic.weighted import ElasticWeighted

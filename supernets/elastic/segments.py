@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from spaces import INPUT, Layer
+from spaces.axis import Ranges
 from spaces.extent import Extent
-from spaces.layers import Ranges
 
 _KEEP = frozenset(
     {"activation", "add", "append", "avg_pool", "class_token", "first", "max_pool", "multiply", "norm", "pool",

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spaces.layers import Ranges
+from spaces.axis import Ranges
 from supernets.elastic.cut import cut
 
 

@@ -54,7 +54,7 @@ class ClassToken(nn.Module):
 
 
 class TiedLinear(nn.Module):
-    """A linear layer whose weight (d_out, d_in) is that of an embedding, or of another module. Shapes: (..., d_in) to (..., d_out)."""
+    """A linear layer whose weight (d_out, d_in) is that of another module. Shapes: (..., d_in) to (..., d_out)."""
 
     def __init__(self, embedding: nn.Module, bias: bool) -> None:
         super().__init__()

@@ -17,8 +17,10 @@ _NORMS: Mapping[int, type[nn.Module]] = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4
 
 def used_again(layer: Layer, others: Mapping[str, nn.Module]) -> nn.Module | None:
     """The module before, where the layer is one that is used more than once, and was not made integer there."""
-    owner = None if layer.weight_of is None or layer.call is None else others[layer.weight_of]
-    return None if isinstance(owner, Quantized | Held) else owner
+    if layer.call is None or not layer.call.call.again or layer.weight_of is None:
+        return None
+    owner = others[layer.weight_of]
+    return None if isinstance(owner, Quantized) else owner
 
 
 def called_conv(layer: Layer, normed: bool) -> nn.Module:

@@ -1,4 +1,4 @@
-"""A user's own model as a supernet: traced, its axes followed through every operation, its channels tied into choices."""
+"""A user's own model as a supernet: traced, its axes followed through all operations, channels tied into choices."""
 
 from supernets.wrapping.errors import NotWrappable
 from supernets.wrapping.options import Options

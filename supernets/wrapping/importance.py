@@ -28,7 +28,9 @@ def reorder(net: Wrapped) -> None:
         for dim, axis in enumerate(axes):
             for name, sums in _sums(tensor, dim, axis) if counted else ():
                 importance[name] = importance.get(name, 0) + sums
-    order = {name: values.argsort(descending=True, stable=True) for name, values in importance.items() if name in depths}
+    order = {
+        name: values.argsort(descending=True, stable=True) for name, values in importance.items() if name in depths
+    }
     for tensor, axes, _ in tensors:
         for dim, axis in enumerate(axes):
             if set(axis.names) & set(order):
@@ -63,7 +65,10 @@ def _sums(tensor: Tensor, dim: int, axis: Axis) -> Iterator[tuple[str, Tensor]]:
         places = each[start : start + count].reshape(sizes)
         for i, factor in enumerate(factors):
             if factor.name is not None:
-                yield factor.name, places.sum(dim=[d for d in range(len(sizes)) if d != i]) if len(sizes) > 1 else places
+                yield (
+                    factor.name,
+                    places.sum(dim=[d for d in range(len(sizes)) if d != i]) if len(sizes) > 1 else places,
+                )
         start += count
 
 

@@ -74,7 +74,9 @@ def _precisions(value: Any) -> tuple[str, ...]:
     for text in items:
         if not isinstance(text, str) or not precisions.legal(text, "conv"):
             known = ", ".join(sorted(precisions.LEGAL["conv"]))
-            raise NotWrappable(f"choices: precision {text!r} is none that a layer may take [unknown-precision]\n  hint: write {known}")
+            raise NotWrappable(
+                f"choices: precision {text!r} is none that a layer may take [unknown-precision]\n  hint: write {known}"
+            )
     return tuple(dict.fromkeys(items)) or ("float",)
 
 

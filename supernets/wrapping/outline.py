@@ -53,7 +53,7 @@ class Builder:
             elif node.op != "held" and node.name not in self.layers.folded:
                 self._node(node, step)
         first = next(self.walk.steps[node.name] for node in self.trace.nodes if node.op == "input")
-        shape = [int(size) for size in self._chw(first.dims)]  # type: ignore[call-overload]
+        shape = [size for size in self._chw(first.dims) if isinstance(size, int)]
         outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records))
         return Space(name, (*self.depth.choices, *self.widths.choices, *self.choices), outline)
 
@@ -82,7 +82,7 @@ class Builder:
         taps = 1 if linear else math.prod(axis.most for axis in weight[2:])
         groups = 1 if linear else args[3]
         eps = 0.0 if w.norm is None else float(self.walk.steps[w.norm].node.args[7])
-        call = Call(step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps)
+        call = Call(step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps, again=w.again)
         when = self._when(node.name)
         precision: str | Chosen = self.options.precision[0]
         if len(self.options.precision) > 1:
@@ -103,7 +103,9 @@ class Builder:
         assert isinstance(dims, tuple)
         chw = self._chw(dims, 1)
         weight = (self.widths.axis(dims[1]),)
-        call = Call(step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7]))
+        call = Call(
+            step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7])
+        )
         path = self.layers.norms[node.name]
         when = self._when(node.name)
         self._add(node, Record(path, "batch_norm", (self._read(node.args[0]),), norm=True, exists_when=when, call=call))
@@ -129,10 +131,9 @@ class Builder:
             dims = self.walk.steps[node.name].dims
             assert isinstance(dims, tuple)
             dtype = str(self.trace.held[node.target].dtype)
-            call = Call(
-                "held", reads=(self.widths.size(dims), 1, 1), shape=(0, 1, 1), weight=tuple(map(self.widths.axis, dims)),
-                dtype=dtype, buffer=node.target not in self.trace.trained,
-            )  # fmt: skip
+            weight, size = tuple(map(self.widths.axis, dims)), self.widths.size(dims)
+            buffer = node.target not in self.trace.trained
+            call = Call("held", reads=(size, 1, 1), shape=(0, 1, 1), weight=weight, dtype=dtype, buffer=buffer)
             when = self.layers.common(node.name, self.depth.when)
             self._add(node, Record(node.target, "parameter", (INPUT,), exists_when=when, call=call))
         return self.names[node.name]
@@ -221,5 +222,3 @@ def _mapped(value: Any, change: Any) -> Any:
         return None
     hint = "return a tensor, or tuples, lists and dicts of tensors"
     raise wrong("", f"its output has a {type(value).__name__}", "wrong-output", hint)
-
-

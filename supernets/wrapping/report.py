@@ -58,7 +58,7 @@ def report(space: Space, layers: Layers, widths: Widths) -> Report:
         said = [(rows, "output", w.weight[0]), (columns, "input", w.weight[1])]
         size = layers.walk.atoms.size
         why = [f"{name}: {widths.reason(dim)}" for elastic, name, dim in said if not elastic and size(dim) > 1]
-        count = 0 if w.owner is not None and not w.bias else prod(map(size, w.weight)) + w.bias * size(w.weight[0])
+        count = 0 if w.again else prod(map(size, w.weight)) + w.bias * size(w.weight[0])
         parts.append(Part(w.path, w.kind, count, rows, columns, w.path in precise, "; ".join(why)))
     depths = tuple((c.name, tuple(int(v) for v in c.values)) for c in space.choices if c.name.endswith(".depth"))
     return Report(tuple(parts), depths)

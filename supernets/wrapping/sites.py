@@ -24,7 +24,7 @@ _TIED = "give each a parameter of its own, or leave one of them out of what is w
 class Weighted:
     """A convolution or linear layer. ``norm`` is the node of a batch norm that nothing but it feeds.
 
-    ``owner`` is the path of the layer, or the name of the parameter, that has its weight.
+    ``owner`` is the path of the layer, or the name of the parameter, that has its weight; ``again``: it is that layer.
     """
 
     path: str
@@ -34,6 +34,7 @@ class Weighted:
     bias: bool
     norm: str | None = None
     owner: str | None = None
+    again: bool = False
 
 
 class Layers:
@@ -105,7 +106,7 @@ class Layers:
             return replace(made, norm=self._norm(node) if len(others) == 1 else None)
         if self._bias(first.node) != bias or first.kind != kind:
             raise self._tied(node, others)
-        return replace(made, owner=first.path, bias=False)
+        return replace(made, owner=first.path, again=True)
 
     def _tied(self, node: Node, others: Sequence[Node]) -> Exception:
         places = sorted({r.module or "the top" for r in others if r.name != node.name})
@@ -147,7 +148,8 @@ class Layers:
 
     def value(self, ref: Ref) -> Tensor:
         """The value of parameters, or of what is made of them alone."""
-        return self._run(ref, self.trace.held)
+        value: Tensor = self._run(ref, self.trace.held)
+        return value
 
     def _run(self, value: Any, held: Mapping[str, Tensor]) -> Any:
         if isinstance(value, tuple):
@@ -180,4 +182,4 @@ class Layers:
         places = torch.arange(1, value.numel() + 1, dtype=torch.float64).reshape(value.shape)
         held = {name: places if name == target else t.double() for name, t in self.trace.held.items()}
         found = torch.cat([self._run(ref, held).flatten() for ref in refs])
-        return len(found.unique()) != len(found) or bool((found != found.round()).any())
+        return len(torch.unique(found)) != len(found) or bool((found != found.round()).any())

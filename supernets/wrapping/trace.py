@@ -139,7 +139,9 @@ class _Reader:
 
     def read(self, batch_dim: int) -> Trace:
         graph = self._program.graph
-        self._last = {n.name: max((order[u] for u in n.users), default=-1) for order in [_order(graph)] for n in graph.nodes}
+        self._last = {
+            n.name: max((order[u] for u in n.users), default=-1) for order in [_order(graph)] for n in graph.nodes
+        }
         for place, node in enumerate(graph.nodes):
             if node.op == "placeholder":
                 self._placeholder(node, batch_dim)
@@ -210,7 +212,7 @@ class _Reader:
         if op in _SAME:
             self._now[node.name] = args[0]
             return
-        if op.startswith("aten._assert") or not node.users and not _in_place(op):
+        if op.startswith("aten._assert") or (not node.users and not _in_place(op)):
             return
         value = node.meta.get("val")
         made = Node(
@@ -232,7 +234,9 @@ class _Reader:
         now = self._now[written.name].name
         if any(self._last.get(name, -1) > place and self._overlap(name, now) for name in self._now):
             what = f"{made.op} writes into a part of a tensor, or into one that is also read under another shape"
-            raise wrong(made.module, what, "in-place", "make a new tensor: torch.cat, torch.where, or the operation without _")
+            raise wrong(
+                made.module, what, "in-place", "make a new tensor: torch.cat, torch.where, or the operation without _"
+            )
         space, name, overload = made.op.split(".")
         made.op = f"{space}.{name.removesuffix('_')}.{overload}"
         self._add(made)
@@ -276,7 +280,10 @@ def _in_place(op: str) -> bool:
 
 
 def _sizes(value: Tensor) -> tuple[int, ...]:
-    return tuple(n if isinstance(n, int) else int(n.node.expr.subs(dict.fromkeys(n.node.expr.free_symbols, BATCH))) for n in value.shape)
+    return tuple(
+        n if isinstance(n, int) else int(n.node.expr.subs(dict.fromkeys(n.node.expr.free_symbols, BATCH)))
+        for n in value.shape
+    )
 
 
 def _module_of(node: fx.Node) -> str:

@@ -62,7 +62,9 @@ class Walk:
         for node in trace.nodes:
             step = self.steps[node.name] = self._step(node, rules)
             of = [self.steps[name].held for name in node.refs()]
-            step.held = frozenset({node.name}) if node.op == "held" else frozenset().union(*of) if all(of) else step.held
+            step.held = (
+                frozenset({node.name}) if node.op == "held" else frozenset().union(*of) if all(of) else step.held
+            )
 
         for decide in self.later:
             decide()

@@ -65,7 +65,9 @@ def einsum(walk: Walk, node: Node) -> Made:
     for letters, dims in zip(given.split(","), tensors, strict=True):
         for letter, dim in zip(letters, dims, strict=True):
             known[letter] = walk.same([known[letter], dim], where(node)) if letter in known else dim
-    counted = [c for c in known if c in made or all(c in letters for letters in given.split(","))]  # others are summed first
+    counted = [
+        c for c in known if c in made or all(c in letters for letters in given.split(","))
+    ]  # others are summed first
     macs = tuple(known[letter] for letter in counted) if len(tensors) == 2 else ()
     return Made(tuple(known[letter] for letter in made), macs=macs)
 
