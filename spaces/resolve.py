@@ -54,8 +54,8 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             return found
         case Position():
             present, values, positions = read(field.name)
-            places = [next((i for i, known in enumerate(field.values) if same(known, v)), 0) for v in values]
-            at: Numbers = np.where(present, np.array(places)[positions], 0)
+            found_at = [next((i for i, known in enumerate(field.values) if same(known, v)), 0) for v in values]
+            at: Numbers = np.where(present, np.array(found_at)[positions], 0)
             return at
         case Lookup():
             present, values, positions = read(field.name)
@@ -73,10 +73,10 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
         case Axis():
             summands: list[Numbers] = []
             for factors in field.segments:
-                product: Numbers = np.ones(len(c_in), np.int64)
+                places: Numbers = np.ones(len(c_in), np.int64)
                 for factor in factors:
-                    product = product * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
-                summands.append(product)
+                    places = places * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
+                summands.append(places)
             size: Numbers = np.sum(summands, axis=0)
             return size
         case Joined():

@@ -111,21 +111,23 @@ class Supernet(nn.Module):
             self._selection = before
 
     @torch.no_grad()
-    def calibrate(self, architecture: Architecture, images: Sequence[Tensor]) -> Calibration:
+    def calibrate(self, architecture: Architecture, images: Sequence[Tensor | tuple[Tensor, ...]]) -> Calibration:
         """Statistics of a subnet over ``images``, equally large batches of inputs (b, ...), each seen once.
 
+        A network of several inputs takes tuples of them.
         Batch-norm moments are those of all batches together; the range of a tensor is the mean over batches of its
         smallest and of its largest value. Memory is that of one batch.
 
         Raises:
             ValueError: an architecture that is not in the space; no batches, or batches of different sizes.
         """
-        if len({len(x) for x in images}) != 1:
-            raise ValueError(f"calibration needs equally large batches, got sizes {[len(x) for x in images]}")
+        batches = [x if isinstance(x, tuple) else (x,) for x in images]
+        if len({len(x[0]) for x in batches}) != 1:
+            raise ValueError(f"calibration needs equally large batches, got sizes {[len(x[0]) for x in batches]}")
         records = Records()
         with self._selected(Selection(architecture, self._program(architecture), records=records)):
-            for x in images:
-                self(x)
+            for x in batches:
+                self(*x)
         grids = {}
         for name, ranges in records.ranges.items():
             low, high = torch.stack(ranges).mean(dim=0)

@@ -51,8 +51,8 @@ def floats(net: Supernet, architecture: Architecture) -> Architecture:
 
 
 def calibrated(net: Supernet, architecture: Architecture, inputs: Inputs) -> Calibration:
-    """Statistics of these inputs; networks of several have no norms that need any."""
-    return net.calibrate(architecture, [inputs[0]]) if len(inputs) == 1 else net.calibration
+    """Statistics of these inputs."""
+    return net.calibrate(architecture, [inputs])
 
 
 @torch.no_grad()
@@ -99,8 +99,6 @@ def test_a_slice_is_its_extraction_and_counts_are_torchs(wrapped: tuple[Wrapped,
 def test_integer_layers_of_slice_and_extraction_agree(wrapped: tuple[Wrapped, nn.Module, Inputs]) -> None:
     """Random precisions; rounding may differ by a step here and there."""
     net, _, inputs = wrapped
-    if len(inputs) > 1:
-        pytest.skip("calibration takes one input")
     for architecture in net.space.sample_many(6, generator(1, "test.wrap")):
         calibration = calibrated(net, architecture, inputs)
         plain = extract(net, architecture, calibration)
