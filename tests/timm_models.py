@@ -18,8 +18,8 @@ for _name in ("nms", "qnms"):
         _LIBRARY.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-def made(name: str, size: int | None = None) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """A model in ``eval()``, as if it had been trained, and two pictures; or ``transformer``, torch's own."""
+def made(name: str, size: int | None = None, count: int = 2) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A model in ``eval()``, as if it had been trained, and some pictures; or ``transformer``, torch's own."""
     torch.manual_seed(0)
     if name == "transformer":
         module: nn.Module = nn.Transformer(64, 4, 2, 2, 128, batch_first=True)
@@ -35,5 +35,5 @@ def made(name: str, size: int | None = None) -> tuple[nn.Module, tuple[Tensor, .
                 m.bias.normal_(std=0.1)
                 m.running_mean.normal_(std=0.1)  # type: ignore[union-attr]
                 m.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
-    pictures = torch.randn(2, 3, *[size or SIZES[name]] * 2)
+    pictures = torch.randn(count, 3, *[size or SIZES[name]] * 2)
     return module.eval(), (pictures,)
