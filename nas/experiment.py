@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
+from nas.own_model import OUTLINE, WEIGHTS, OwnModel
 from nas.plugins import check_allowed
 from spaces import Space
 from spaces.load import locate, read_space, zoo
@@ -97,7 +98,8 @@ class Search:
 class Experiment:
     """One checked file. ``text`` is the file itself; ``source`` where it came from.
 
-    ``plugins``: packages of the user's own whose code may be run, as said on the command line.
+    ``plugins``: packages of the user's own whose code may be run, as said on the command line; ``own`` the model of
+    one's own, as data.
     """
 
     source: Path
@@ -108,6 +110,7 @@ class Experiment:
     device: Device
     search: Search
     plugins: tuple[str, ...] = ()
+    own: OwnModel | None = None
 
     @property
     def family(self) -> str:
@@ -126,6 +129,10 @@ class Experiment:
         document = plain(read_text(self.text, str(self.source)))
         assert isinstance(document, dict)
         document["name"] = self.space.name
+        if self.own is not None:  # traced: from now on it is the files beside this one
+            document.pop("precision", None)
+            weights = {} if self.own.weights is None else {"weights": WEIGHTS}
+            document["model"] = {"outline": OUTLINE, **weights}
         document["search"] = {**document.get("search", {}), "budget": dict(self.search.budget)}
         if self.root is not None:
             document["data"] = {**document["data"], "root": str(self.root.resolve())}
@@ -172,7 +179,8 @@ def load(source: str | Path, plugins: Collection[str] | None = None) -> Experime
 def read(path: Path, problems: Problems, plugins: Collection[str] | None = None) -> Experiment | None:
     """Read a file, noting what is wrong; ``None`` if the problems leave no space."""
     root = Section(read_file(path, problems), "space", problems)
-    space = read_space(root, path.stem, problems)
+    own = OwnModel(path.parent, plugins)
+    space = read_space(root, path.stem, problems, own.read)
     data = read_data(root.section("data"), path, problems)
     if plugins is not None and data.dataset == ENTRY:
         check_allowed(root.section("data").mark(ENTRY), data.options[ENTRY], plugins, problems)
@@ -187,7 +195,15 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     if space is None:
         return None
     return Experiment(
-        path.resolve(), path.read_text(encoding="utf-8"), space, data, train, device, search, tuple(plugins or ())
+        path.resolve(),
+        path.read_text(encoding="utf-8"),
+        space,
+        data,
+        train,
+        device,
+        search,
+        tuple(plugins or ()),
+        own if own.found else None,
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from nas import experiment, files
 from nas.experiment import Experiment
 from nas.ledger import Ledger
+from nas.own_model import OUTLINE, WEIGHTS
 from nas.store import Store
+from spaces import stored
 
 LEDGER, RESULT, REPORT = "ledger.jsonl", "result.json", "report.html"
 EXPERIMENT, LOG, STORE = "experiment.yaml", "log.jsonl", "store"
@@ -34,6 +36,10 @@ class Run:
     def create(cls, runs: Path, asked: Experiment, start: dict[str, Any]) -> Run:
         """A new folder ``<name>-<n>`` with the experiment and the ``start`` record (budget, seed, table …)."""
         folder = files.new_folder(runs, asked.space.name)
+        if asked.own is not None:
+            files.write_json(folder / OUTLINE, stored.to_json(asked.space))
+            if asked.own.weights is not None:
+                files.write_atomic(folder / WEIGHTS, asked.own.weights)
         files.write_atomic(folder / EXPERIMENT, asked.resolved().encode())
         run = cls(folder, asked.plugins)
         run.ledger.append(

@@ -13,15 +13,18 @@ from nas.terms import Json, checked, say
 
 app = typer.Typer(no_args_is_help=True, help="Look at a space: check, describe, count, sample, schema.")
 
+Plugins = Annotated[
+    list[str] | None, typer.Option("--plugin", help="Package of your own that makes the model; may be repeated.")
+]
 Source = Annotated[str, typer.Argument(metavar="SPACE", help="A space.yaml, or the name of a space in the zoo.")]
 
 
 @app.command()
-def check(space: Source, as_json: Json = False) -> None:
+def check(space: Source, plugin: Plugins = None, as_json: Json = False) -> None:
     """Read the whole file; list every problem with its place, or say that there is none."""
     from nas.experiment import load
 
-    found = checked(lambda: load(space)).space
+    found = checked(lambda: load(space, plugin)).space
     said = {"name": found.name, "size": found.size, "choices": len(found.choices), "layers": len(found.outline.records)}
     say(said, as_json, lambda: f"{space}: no problems; {found.size:,} architectures of {len(found.choices)} choices")
 
@@ -32,6 +35,7 @@ def describe(
     limit: Annotated[
         list[str] | None, typer.Option("--limit", help="Budget on a counted cost, like macs=3e8; may be repeated.")
     ] = None,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """The tree of choices, the size, and what architectures cost; with a limit, whether it can be kept."""
@@ -39,7 +43,7 @@ def describe(
     from nas.report.tables import space_table
     from spaces import describe as words
 
-    asked = checked(lambda: load(space))
+    asked = checked(lambda: load(space, plugin))
     kept = {"size_bytes": asked.search.budget["size_bytes"]} if "size_bytes" in asked.search.budget else {}
     limits = {**kept, **checked(lambda: _limits(limit or []))}
     found = asked.space
@@ -53,16 +57,19 @@ def describe(
         ],
         "costs": costs,
     }
-    say(said, as_json, lambda: space_table(said, words.lines(found)))
+    report = "" if asked.own is None else asked.own.report
+    if report:
+        said["kept"] = report.splitlines()
+    say(said, as_json, lambda: "\n\n".join([space_table(said, words.lines(found)), *([report] if report else [])]))
 
 
 @app.command()
-def count(space: Source, as_json: Json = False) -> None:
+def count(space: Source, plugin: Plugins = None, as_json: Json = False) -> None:
     """The exact number of distinct architectures."""
+    from nas.own_model import load_space
     from spaces.describe import power
-    from spaces.load import load
 
-    size = checked(lambda: load(space)).size
+    size = checked(lambda: load_space(space, plugin)).size
     say({"size": size, "size_as_power": power(size)}, as_json, lambda: f"{size}")
 
 
@@ -73,13 +80,14 @@ def sample(
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     limit: Annotated[list[str] | None, typer.Option("--limit", help="Keep a counted cost, like macs=3e8.")] = None,
     published: Annotated[bool, typer.Option("--published", help="In the space's published notation.")] = False,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Architectures, uniform over all of them, one JSON object per line."""
-    from spaces.load import load
+    from nas.own_model import load_space
     from spaces.randomness import generator
 
-    found = checked(lambda: load(space))
+    found = checked(lambda: load_space(space, plugin))
     limits = checked(lambda: _limits(limit or []))
     rng = generator(seed, "space.sample")
     batch = checked(lambda: found.sample_within(n, limits, rng) if limits else found.sample_many(n, rng))

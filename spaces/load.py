@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spaces.counting import Entangled
 from spaces.families import FAMILIES, SEQUENCES
 from spaces.interface import interface
 from spaces.language import Builder, Option, Scope, take, whole
-from spaces.language.precisions import read_precisions
+from spaces.language.precisions import Precisions, read_precisions
 from spaces.layers import Chosen
 from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
@@ -44,11 +45,15 @@ def locate(source: str | Path) -> Path:
     )
 
 
-def load(source: str | Path) -> Space:
-    """The space of a file or zoo name. Raises :class:`SpecError` listing every problem of its space sections."""
+def load(source: str | Path, own: Callable[[Path], Own] | None = None) -> Space:
+    """The space of a file or zoo name. Raises :class:`SpecError` listing every problem of its space sections.
+
+    ``own`` makes what reads a model of the user's own, from the folder of the file; see :func:`read_space`.
+    """
     path = locate(source)
     problems = Problems(str(path))
-    space = read_space(Section(read_file(path, problems), "space", problems), path.stem, problems)
+    reader = None if own is None else own(path.parent)
+    space = read_space(Section(read_file(path, problems), "space", problems), path.stem, problems, reader)
     problems.raise_if_any()
     assert space is not None
     return space
@@ -63,8 +68,15 @@ def from_text(text: str, file: str = "space.yaml") -> Space:
     return space
 
 
-def read_space(root: Section, default_name: str, problems: Problems) -> Space | None:
-    """The space of a file taken apart; ``None`` if the problems leave none. The other sections are left alone."""
+Own = Callable[[Section, str, Sequence[str], Problems], Space | None]
+"""Reads a ``model`` that is the user's own, from its section, the space's name and the precisions of its layers."""
+
+
+def read_space(root: Section, default_name: str, problems: Problems, own: Own | None = None) -> Space | None:
+    """The space of a file taken apart; ``None`` if the problems leave none. The other sections are left alone.
+
+    ``own`` reads a model of the user's own: to trace it takes more than this room has.
+    """
     for key in SECTIONS:
         root.child(key)
     root.finish()
@@ -78,6 +90,8 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
     if root.require("model") is None:
         return None
     model = root.section("model")
+    if model.has("entry") or model.has("outline"):
+        return _own(model, name, precisions, problems, own)
     family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
     # Of an unknown family check what can be checked: most likely its name is only mistyped.
     family = family or nearest(str(plain(model.child("family") or Scalar("", "", root.mapping_mark))), FAMILIES)
@@ -103,6 +117,18 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
         written = {key: node for key in ("data", "model", "precision") if (node := root.child(key)) is not None}
         space.document = {"name": name, **{key: plain(node) for key, node in written.items()}}
     return space
+
+
+def _own(model: Section, name: str, precisions: Precisions, problems: Problems, own: Own | None) -> Space | None:
+    mark = model.mark("entry")
+    if own is None:
+        hint = "read it with nas.experiment, or on the command line with --plugin"
+        problems.add(mark, "a model of your own is traced by code that is not run here", "plugin-needed", hint)
+        return None
+    if precisions.parts is not None or precisions.exceptions:
+        problems.add(mark, "precisions of a model of your own are a choice, without split or except", "wrong-value")
+        return None
+    return own(model, name, [str(value) for value in precisions.option.values], problems)
 
 
 def _as_name(stem: str) -> str:

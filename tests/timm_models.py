@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 SIZES = {
-    "resnet18": 64, "mobilenetv3_small_100": 64, "efficientnet_b0": 64, "regnety_002": 64, "convnext_atto": 64,
-    "vit_tiny_patch16_224": 224, "deit_tiny_patch16_224": 224, "mixer_s32_224": 224, "densenet121": 64,
+    "resnet18": 128, "mobilenetv3_small_100": 128, "efficientnet_b0": 128, "regnety_002": 128, "convnext_atto": 128,
+    "vit_tiny_patch16_224": 224, "deit_tiny_patch16_224": 224, "mixer_s32_224": 224, "densenet121": 128,
 }  # fmt: skip
 """Name -> height and width of the pictures that it is tried on: small ones where the model permits."""
 

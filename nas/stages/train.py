@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from nas.data import DATASETS, DataError, Dataset, Request, Shuffled
 from nas.datasets import enlarges, reads
 from nas.experiment import Experiment
+from nas.files import sha256
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from spaces.randomness import seed_for
@@ -43,6 +44,8 @@ def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry
         "seed": seed,
         "torch": torch.__version__,
     }
+    if asked.own is not None and asked.own.weights is not None:
+        inputs["weights"] = sha256(asked.own.weights)
     return store.entry("train", inputs)
 
 
@@ -65,6 +68,8 @@ def trained(
 ) -> tuple[Supernet, Entry]:
     """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
     net = build(asked.space, seed_for(seed, "train.weights"))
+    if asked.own is not None and asked.own.weights is not None:
+        net.load_state_dict(load(asked.own.weights))
     entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:

@@ -38,7 +38,7 @@ class Options:
             if key not in known:
                 guess = nearest(str(key), known)
                 hint = f"did you mean '{guess}'?" if guess else f"choices have: {', '.join(known)}"
-                raise NotWrappable(f"unknown key '{key}' in choices [unknown-key]\n  hint: {hint}")
+                raise NotWrappable(f"unknown key '{key}' in choices", "unknown-key", hint)
         layers = {str(path): tuple(_listed(f"layers.{path}", v)) for path, v in dict(given.get("layers", {})).items()}
         return cls(
             _shares("width", given.get("width", cls.width)),
@@ -58,14 +58,14 @@ class Options:
 def _listed(what: str, value: Any) -> list[int]:
     items = list(value) if isinstance(value, list | tuple) else [value]
     if not items or any(type(n) is not int or n < 1 for n in items):
-        raise NotWrappable(f"choices: {what} must be whole numbers from 1, got {value!r} [wrong-type]")
+        raise NotWrappable(f"choices: {what} must be whole numbers from 1, got {value!r}", "wrong-type")
     return sorted(set(items))
 
 
 def _shares(what: str, value: Any) -> tuple[float, ...]:
     items = list(value) if isinstance(value, list | tuple) else [value]
     if any(isinstance(x, bool) or not isinstance(x, int | float) or not 0 < x <= 1 for x in items):
-        raise NotWrappable(f"choices: {what} must be shares above 0, up to 1, got {value!r} [wrong-type]")
+        raise NotWrappable(f"choices: {what} must be shares above 0, up to 1, got {value!r}", "wrong-type")
     return tuple(sorted({float(x) for x in items}))
 
 
@@ -74,9 +74,8 @@ def _precisions(value: Any) -> tuple[str, ...]:
     for text in items:
         if not isinstance(text, str) or not precisions.legal(text, "conv"):
             known = ", ".join(sorted(precisions.LEGAL["conv"]))
-            raise NotWrappable(
-                f"choices: precision {text!r} is none that a layer may take [unknown-precision]\n  hint: write {known}"
-            )
+            what = f"choices: precision {text!r} is none that a layer may take"
+            raise NotWrappable(what, "unknown-precision", f"write {known}")
     return tuple(dict.fromkeys(items)) or ("float",)
 
 

@@ -96,9 +96,8 @@ class Widths:
             if path not in paths:
                 guess = nearest(path, paths)
                 hint = f"did you mean '{guess}'?" if guess else f"layers are: {', '.join(list(paths)[:8])}"
-                raise NotWrappable(
-                    f"choices: no convolution or linear layer at '{path}' [unknown-layer]\n  hint: {hint}"
-                )
+                what = f"choices: no convolution or linear layer at '{path}'"
+                raise NotWrappable(what, "unknown-layer", hint)
             rows = paths[path].weight[0]
             free = list(dict.fromkeys(self._free(rows)))
             most = self.walk.atoms.size(rows)

@@ -60,7 +60,7 @@ def difference(net: Wrapped, architecture: Architecture, inputs: tuple[Tensor, .
 def row(name: str, architectures: int, float32: bool) -> list[str]:
     """The figures of one model, one text per column."""
     start = time.monotonic()
-    module, inputs = made(name, count=8 if SIZES.get(name, 224) < 224 else 2)
+    module, inputs = made(name, count=4 if SIZES.get(name, 224) < 224 else 2)
     net = wrap(module, inputs)
     space = net.space
     bit_equal = equal(net, module, inputs)
