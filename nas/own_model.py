@@ -51,15 +51,14 @@ class OwnModel:
         return self._traced(model, entry, options, {**choices, "precision": list(precisions)}, name, problems)
 
     def _stored(self, model: Section, outline: str, weights: str | None, problems: Problems) -> Space | None:
+        key = "weights"
         try:
             if weights is not None:
                 self.weights = (self._folder / weights).read_bytes()
+            key = "outline"
             return stored.from_json(files.read_json(self._folder / outline))
         except (OSError, ValueError) as error:
-            where = model.mark(
-                "weights" if isinstance(error, OSError) and self.weights is None and weights else "outline"
-            )
-            problems.add(where, str(error).removesuffix(" [wrong-outline]"), "wrong-outline")
+            problems.add(model.mark(key), str(error).removesuffix(" [wrong-outline]"), "wrong-outline")
             return None
 
     def _traced(

@@ -59,7 +59,13 @@ class Outline:
         if len(shape) != 3 or any(type(size) is not int for size in shape):
             raise NotAnOutline("input_shape must be three whole numbers [wrong-outline]")
         resolution = field(data["resolution"]) if "resolution" in data else None
-        return cls((shape[0], shape[1], shape[2]), data["classes"], tuple(map(record, data["records"])), resolution)
+        records = tuple(map(record, data["records"]))
+        known_paths = {INPUT}
+        for r in records:
+            if missing := [name for name in r.inputs if name not in known_paths]:
+                raise NotAnOutline(f"{r.path}: reads {missing[0]!r}, which stands nowhere before it [wrong-outline]")
+            known_paths.add(r.path)
+        return cls((shape[0], shape[1], shape[2]), data["classes"], records, resolution)
 
     @property
     def precision_choices(self) -> frozenset[str]:

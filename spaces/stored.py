@@ -21,6 +21,13 @@ def to_json(space: Space) -> dict[str, Any]:
 
 def from_json(data: Any) -> Space:
     """The space that :func:`to_json` wrote: equal digest. Raises :class:`NotAnOutline`, and what a space raises."""
+    try:
+        return _space(data)
+    except (TypeError, KeyError, AttributeError) as error:  # values of other types than were written
+        raise NotAnOutline(f"not the data of a space: {error} [wrong-outline]") from None
+
+
+def _space(data: Any) -> Space:
     if not isinstance(data, dict) or set(data) != {"name", "choices", "outline"}:
         raise NotAnOutline("a space has exactly the keys name, choices, outline [wrong-outline]")
     choices = []
