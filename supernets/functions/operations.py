@@ -16,7 +16,7 @@ ELEMENTS = (
     "hardswish", "hardtanh", "isinf", "isnan", "le", "leaky_relu", "lerp", "log", "log1p", "log2", "log_sigmoid",
     "log_softmax", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "maximum", "minimum", "mish", "mul",
     "ne", "neg", "ones_like", "pow", "reciprocal", "relu", "relu6", "remainder", "round", "rsqrt", "rsub", "selu",
-    "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "softshrink", "softsign", "sqrt", "square", "sub", "tan",
+    "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "softshrink", "sqrt", "square", "sub", "tan",
     "tanh", "threshold", "to", "_to_copy", "trunc", "type_as", "where", "zeros_like",
 )  # fmt: skip
 REDUCTIONS = ("all", "amax", "amin", "any", "logsumexp", "max", "mean", "median", "min", "norm", "prod", "std", "sum",
@@ -37,8 +37,8 @@ OPAQUE = (
 OTHERS = (
     "addmm", "baddbmm", "batch_norm", "bmm", "cat", "channel_shuffle", "chunk", "constant_pad_nd", "conv1d", "conv2d",
     "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "embedding", "expand", "expand_as",
-    "glu", "group_norm", "instance_norm", "layer_norm", "linear", "matmul", "mm", "numpy_T", "pad", "permute",
-    "pixel_shuffle", "pixel_unshuffle", "prelu", "repeat", "rms_norm", "scaled_dot_product_attention", "select",
+    "glu", "group_norm", "instance_norm", "layer_norm", "linear", "matmul", "mm", "movedim", "numpy_T", "pad",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "prelu", "repeat", "rms_norm", "scaled_dot_product_attention", "select",
     "slice", "split", "split_with_sizes", "stack", "swapaxes", "sym_size", "t", "transpose", "unbind",
 )  # fmt: skip
 KNOWN = frozenset((*ELEMENTS, *REDUCTIONS, *POOLS, *RESHAPES, *FILLED, *OPAQUE, *OTHERS))

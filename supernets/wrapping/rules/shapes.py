@@ -37,6 +37,16 @@ def transpose(walk: Walk, node: Node) -> Dims:
     return tuple(dims)
 
 
+def movedim(walk: Walk, node: Node) -> Dims:
+    """Some dimensions go to other places, the others keep their order."""
+    dims = walk.dims(node.args[0])
+    ends = ((a,) if isinstance(a, int) else a for a in node.args[1:3])
+    sources, places = ([i % len(dims) for i in each] for each in ends)
+    others = iter([dim for i, dim in enumerate(dims) if i not in sources])
+    moved = dict(zip(places, (dims[i] for i in sources), strict=True))
+    return tuple(moved[i] if i in moved else next(others) for i in range(len(dims)))
+
+
 def expand(walk: Walk, node: Node) -> Made | Dims:
     """Dimensions of one place are repeated."""
     assert node.sizes is not None
@@ -221,6 +231,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("pad", "constant_pad_nd"), pad),
     **dict.fromkeys(FILLED, filled),
     "permute": permute,
+    "movedim": movedim,
     "repeat": repeat,
     "cat": concat,
     "stack": stack,

@@ -81,7 +81,7 @@ def test_a_slice_is_its_extraction_and_counts_are_torchs(wrapped: tuple[Wrapped,
     """In float64, for random architectures and both ends; nothing of a foreign storage is left in it."""
     net, inputs = copy.deepcopy(wrapped[0]).double(), doubled(wrapped[2])
     space = net.space
-    drawn = [*space.sample_many(12, generator(0, "test.wrap")), space.largest, space.extreme(min, "float")]
+    drawn = [*space.sample_many(6, generator(0, "test.wrap")), space.largest, space.extreme(min, "float")]
     own = {p.untyped_storage().data_ptr() for p in net.parameters()}
     for architecture in (floats(net, a) for a in drawn):
         calibration = calibrated(net, architecture, inputs)
@@ -99,7 +99,7 @@ def test_a_slice_is_its_extraction_and_counts_are_torchs(wrapped: tuple[Wrapped,
 def test_integer_layers_of_slice_and_extraction_agree(wrapped: tuple[Wrapped, nn.Module, Inputs]) -> None:
     """Random precisions; rounding may differ by a step here and there."""
     net, _, inputs = wrapped
-    for architecture in net.space.sample_many(6, generator(1, "test.wrap")):
+    for architecture in net.space.sample_many(3, generator(1, "test.wrap")):
         calibration = calibrated(net, architecture, inputs)
         plain = extract(net, architecture, calibration)
         for ours, theirs in zip(sliced(net, architecture, calibration, inputs), outputs(plain, inputs), strict=True):
