@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 ELEMENTS = (
-    "abs", "add", "addcdiv", "addcmul", "atan2", "bitwise_and", "bitwise_not", "bitwise_or", "celu", "clamp",
+    "abs", "add", "addcdiv", "addcmul", "alias", "atan2", "bitwise_and", "bitwise_not", "bitwise_or", "celu", "clamp",
     "clamp_max", "clamp_min", "clone", "contiguous", "copysign", "cos", "div", "elu", "empty_like", "eq", "erf", "exp",
     "expm1", "floor", "floor_divide", "fmod", "full_like", "ge", "gelu", "gt", "hardshrink", "hardsigmoid",
     "hardswish", "hardtanh", "isinf", "isnan", "le", "leaky_relu", "lerp", "log", "log1p", "log2", "log_sigmoid",
@@ -28,20 +28,20 @@ POOLS = (
 )  # fmt: skip
 RESHAPES = ("reshape", "view", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as")
 FILLED = ("zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full", "new_empty")
+ALONG = ("argsort", "cumprod", "cumsum", "flip", "roll")
 OPAQUE = (
-    "arange", "argmax", "argmin", "argsort", "bucketize", "cdist", "col2im", "cumprod", "cumsum", "diagonal", "eye",
-    "fft_fft2", "fft_irfft2", "fft_rfft2", "flip", "gather", "grid_sampler", "im2col", "index", "index_add",
-    "index_put", "index_select", "linspace", "one_hot", "roll", "scatter", "scatter_add", "take_along_dim", "tril",
-    "triu", "unfold", "view_as_complex", "view_as_real",
+    "arange", "argmax", "argmin", "bucketize", "cdist", "col2im", "diagonal", "eye", "fft_fft2", "fft_irfft2",
+    "fft_rfft2", "gather", "grid_sampler", "im2col", "index_add", "index_put", "index_select", "linspace", "one_hot",
+    "scatter", "scatter_add", "take_along_dim", "tril", "triu", "unfold", "view_as_complex", "view_as_real",
 )  # fmt: skip
 OTHERS = (
     "addmm", "baddbmm", "batch_norm", "bmm", "cat", "channel_shuffle", "chunk", "constant_pad_nd", "conv1d", "conv2d",
     "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "embedding", "expand", "expand_as",
-    "glu", "group_norm", "instance_norm", "layer_norm", "linear", "matmul", "mm", "movedim", "numpy_T", "pad",
-    "permute", "pixel_shuffle", "pixel_unshuffle", "prelu", "repeat", "rms_norm", "scaled_dot_product_attention", "select",
-    "slice", "split", "split_with_sizes", "stack", "swapaxes", "sym_size", "t", "transpose", "unbind",
+    "glu", "group_norm", "index", "instance_norm", "layer_norm", "linear", "matmul", "mm", "movedim", "numpy_T", "pad",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "prelu", "repeat", "rms_norm", "scaled_dot_product_attention",
+    "select", "slice", "split", "split_with_sizes", "stack", "swapaxes", "sym_size", "t", "transpose", "unbind",
 )  # fmt: skip
-KNOWN = frozenset((*ELEMENTS, *REDUCTIONS, *POOLS, *RESHAPES, *FILLED, *OPAQUE, *OTHERS))
+KNOWN = frozenset((*ELEMENTS, *REDUCTIONS, *POOLS, *RESHAPES, *FILLED, *ALONG, *OPAQUE, *OTHERS))
 """By the name in the middle of ``aten.name.overload``."""
 
 PYTHON: Mapping[str, Callable[..., Any]] = {

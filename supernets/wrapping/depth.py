@@ -14,13 +14,16 @@ from math import ceil
 
 from spaces import Choice, Condition
 from spaces.choice import When
+from supernets.functions.operations import RESHAPES
 from supernets.wrapping.trace import Ref, Trace
-from supernets.wrapping.walk import Walk
+from supernets.wrapping.walk import Walk, base
+
+_MOVES = frozenset((*RESHAPES, "permute", "transpose", "contiguous", "clone", "roll"))
 
 
 @dataclass(frozen=True)
 class Block:
-    """A module: nodes inside of it, what comes in from outside, and the one node that others read."""
+    """A module: nodes inside of it, what of what comes in a sum adds to, and the one node that others read."""
 
     path: str
     nodes: frozenset[str]
@@ -65,11 +68,23 @@ def _block(path: str, trace: Trace, walk: Walk) -> Block | None:
     ends: set[str] = set()
     for node in trace.nodes:
         for name in node.refs():
-            if node.name in inside and name not in inside and _is_computed(walk, name):
-                entries.add(name)
+            if node.name in inside and name not in inside and _is_computed(walk, name) and name not in entries:
+                entries |= {name} if _is_added(name, inside, trace) else set()
             if node.name not in inside and name in inside and walk.steps[name].dims is not None:
                 ends.add(name)
     return Block(path, inside, frozenset(entries), ends.pop()) if len(ends) == 1 else None
+
+
+def _is_added(name: str, inside: frozenset[str], trace: Trace) -> bool:
+    """Whether the block adds something to a tensor that comes in, perhaps in another shape."""
+    same = {name}
+    for node in trace.nodes:
+        if node.name in inside and not same.isdisjoint(node.refs()):
+            if base(node.op) == "add":
+                return True
+            if base(node.op) in _MOVES:
+                same.add(node.name)
+    return False
 
 
 def _is_computed(walk: Walk, name: str) -> bool:

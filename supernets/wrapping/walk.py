@@ -83,7 +83,11 @@ class Walk:
         if name not in rules and name not in OPAQUE:
             hint = "write it with other operations of torch, or wrap the part without it"
             raise wrong(node.module, f"operation {node.op} is not known", "unknown-operation", hint)
-        made = rules[name](self, node) if name in rules else Made(None)
+        try:
+            made = rules[name](self, node) if name in rules else Made(None)
+        except OverflowError:
+            hint = "wrap the parts before and after it by themselves"
+            raise wrong(node.module, f"{node.op} regroups channels too finely", "too-fine", hint) from None
         if isinstance(made, tuple):
             made = Made(made)
         if name not in rules or not self._fits(node, made.dims):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from supernets.functions.operations import FILLED, PYTHON, RESHAPES
+from supernets.functions.operations import ALONG, FILLED, PYTHON, RESHAPES
 from supernets.wrapping.atoms import ONE, Dim, Dims
 from supernets.wrapping.trace import BATCH, Node
 from supernets.wrapping.walk import Made, Result, Rule, Size, Walk, at, base, where
@@ -156,6 +156,27 @@ def slices(walk: Walk, node: Node) -> Made | Dims:
     return Made((*dims[:place], kept, *dims[place + 1 :]), args, "aten.slice.Tensor")
 
 
+def along(walk: Walk, node: Node) -> Made | Dims:
+    """Places of some dimensions in another order, or summed up: these are kept, others are not concerned."""
+    dims, name = walk.dims(node.args[0]), base(node.op)
+    over = at(node, 2 if name == "roll" else 1, "dims" if name in ("flip", "roll") else "dim")
+    if over is None or over == () or not isinstance(over, int | tuple):
+        return walk.opaque(node)
+    walk.pin([dims[i] for i in ((over,) if isinstance(over, int) else over)], f"{name} needs all of it")
+    return dims
+
+
+def index(walk: Walk, node: Node) -> Made | Dims:
+    """Rows of a table, by one tensor of numbers; nothing else is elastic."""
+    dims, wanted = walk.dims(node.args[0]), node.args[1]
+    given = [i for i, ref in enumerate(wanted) if ref is not None]
+    if len(given) != 1 or walk.steps[wanted[given[0]].name].node.dtype.is_floating_point:
+        return walk.opaque(node)
+    place = given[0]
+    walk.pin([dims[place]], _PICKED)
+    return (*dims[:place], *walk.dims(wanted[place]), *dims[place + 1 :])
+
+
 def getitem(walk: Walk, node: Node) -> Made:
     """One of several tensors."""
     several = walk.steps[node.args[0].name].dims
@@ -230,6 +251,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
     **dict.fromkeys(("pad", "constant_pad_nd"), pad),
     **dict.fromkeys(FILLED, filled),
+    **dict.fromkeys(ALONG, along),
+    "index": index,
     "permute": permute,
     "movedim": movedim,
     "repeat": repeat,

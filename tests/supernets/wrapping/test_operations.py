@@ -54,6 +54,20 @@ class Mixed(nn.Module):
         return (x.permute(0, 2, 3, 1) @ self.first + self.second).permute(0, 3, 1, 2)
 
 
+class Table(nn.Module):
+    """Rows of a table by numbers that are a buffer, as positions relative to each other have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.zeros(11, 16))
+        self.register_buffer("numbers", torch.arange(6)[:, None] - torch.arange(6) + 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A value for each channel and place."""
+        rows = self.rows[self.numbers.view(-1)]  # type: ignore[operator]
+        return x + rows.view(6, 6, -1).permute(2, 0, 1).unsqueeze(0)
+
+
 ELASTIC: Mapping[str, Function] = {
     "adaptive_avg_pool": lambda x: F.adaptive_avg_pool2d(x, 3),
     "addcmul": lambda x: torch.addcmul(x, x, x.sigmoid(), value=0.5),
@@ -88,6 +102,7 @@ ELASTIC: Mapping[str, Function] = {
     "masked_fill": lambda x: x.masked_fill(x > 0.3, float("-1")),
     "max_pool": lambda x: F.max_pool2d(x, 3, 2, 1),
     "mixed": Mixed(),
+    "table": Table(),
     "movedim": lambda x: x.movedim(1, -1).flatten(1),
     "nearest": lambda x: F.interpolate(x, size=(4, 4)),
     "normalize": lambda x: F.normalize(x, dim=1),
@@ -97,6 +112,7 @@ ELASTIC: Mapping[str, Function] = {
     "pixel_unshuffle": lambda x: F.pixel_unshuffle(x, 2),
     "prelu": nn.PReLU(16),
     "repeat": lambda x: x.repeat(1, 3, 1, 1),
+    "rolled_places": lambda x: x.roll((1, 2), (2, 3)).flip(2).cumsum(3),
     "slice": lambda x: x[:, 4:12],
     "softmax": lambda x: x.softmax(1),
     "split": lambda x: torch.cat([y * (i + 1) for i, y in enumerate(x.split([2, 6, 8], 1))], 1),

@@ -124,7 +124,7 @@ def test_an_outline_and_weights_are_all_it_takes(wrapped: tuple[Wrapped, nn.Modu
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ["densenet", "resnet", "ugly", "words"])
 def test_channels_in_order_of_importance_change_no_function(name: str) -> None:
     """The largest subnet computes what the model does, but for the order of sums."""
     module, inputs = made(name)
@@ -196,3 +196,29 @@ def test_widths_of_single_layers() -> None:
     net = wrap(SmallResNet(), torch.randn(1, 3, 8, 8), choices)
     widths = {c.name: c.values for c in net.space.choices if not c.name.endswith("precision")}
     assert widths == {"stem.0.width": (2, 8), "two.0.first.0.width": (3, 16)}
+
+
+class After(nn.Module):
+    """A residual block that ends in its norm, or one that only keeps the shape."""
+
+    def __init__(self, residual: bool) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Norm after the sum."""
+        return self.norm(x + self.conv(x) if self.residual else self.conv(x))  # type: ignore[no-any-return]
+
+
+def test_a_block_that_ends_in_a_norm_can_be_left_out() -> None:
+    """Then what comes in passes by, and its norm needs no statistics; of other blocks all are needed."""
+    choices = {"width": [], "precision": ["float"], "depth": [0.1, 1]}
+    x = torch.randn(4, 3, 8, 8)
+    plain, residual = (nn.Sequential(nn.Conv2d(3, 8, 1), *(After(r) for _ in range(3))) for r in (False, True))
+    assert wrap(plain, x, choices).space.size == 1
+    net = wrap(residual, x, choices)
+    assert [(c.name, c.values) for c in net.space.choices] == [("1.depth", (1, 3))]
+    short = net.space.architecture({"1.depth": 1})
+    assert torch.equal(sliced(net, short, net.calibration, (x,))[0], outputs(residual[:2].eval(), (x,))[0])
+    assert [y.path for y in net.layers(short)] == ["0", "1.conv", "1.add", "1.norm", "output"]
