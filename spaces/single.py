@@ -144,7 +144,8 @@ def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
         weight_of=r.weight_of, call=call, **{name: one[name] for name in sizes},
     )  # fmt: skip
-    return _Form((r.path, layer.c_out, layer.out_h, layer.out_w), {(False, False, False): layer})
+    made = (layer.c_out, layer.out_h, layer.out_w) if r.call is None else (0, 0, 0)  # calls say what they read
+    return _Form((r.path, *made), {(False, False, False): layer})
 
 
 def _reader(architecture: Mapping[str, Value]) -> Any:
