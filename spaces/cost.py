@@ -70,8 +70,8 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
 
 def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
-    values, _ = _of_input(c, table, 2)
-    keys = _of_input(c, table, 1)[1]
+    values, _ = of_input(c, table, 2)
+    keys = of_input(c, table, 1)[1]
     return c.h * c.w * keys * (c.c_in + values) * c.exists
 
 
@@ -83,7 +83,7 @@ def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> 
     total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)
 
 
-def _of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
+def of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
     """(channels, places) of an input that is a layer's output; of the network's own input those of the first one."""
     column = c.inputs[:, number]
     channels, places = c.c_in.copy(), c.h * c.w

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spaces import precision
 from spaces.choice import Value, When, same
 from spaces.layers import (
+    FUSED,
     IN,
     INPUT,
     WEIGHTED,
@@ -157,11 +158,9 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
 
 def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
     wanted = np.zeros((len(drafts) + 1, n), np.bool_)  # row -1, the last, is the network's input
-    read_by_any = np.zeros_like(wanted)
     for d in drafts:
-        exists, quantized = d["exists"], d["weight_bits"] > 0
+        quantized = d["weight_bits"] > 0
         for column in d["inputs"].T:
-            read_by_any[at_each(column)] |= exists
             if quantized.any():
                 wanted[at_each(column)] |= quantized
     stored = wanted.copy()
@@ -170,7 +169,8 @@ def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
         inputs8 = np.stack([stored[at_each(column)] for column in d["inputs"].T])
         if d["record"].kind in WEIGHTED:
             runs8 = d["weight_bits"] > 0
-            stored[i] |= runs8 & read_by_any[i]
+            if d["record"].kind == "conv" and d["record"].activation in FUSED:
+                stored[i] |= runs8  # its kernel gives 8 bits
         elif d["record"].kind in RUNS8:
             runs8 = d["exists"] & inputs8.all(axis=0) & wanted[i]
         else:

@@ -12,12 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.latency.standing import READS, standing
+from spaces.cost import of_input
 from spaces.outline import Columns
 
 
 @dataclass(frozen=True, order=True)
 class LayerKey:
-    """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``."""
+    """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``.
+
+    ``rows`` are an embedding's; ``others`` the places of an attention's keys or of a gate; ``lies`` how the first input
+    does: as a ``picture`` or as ``tokens``.
+    """
 
     op: str
     kernel: int
@@ -32,17 +38,29 @@ class LayerKey:
     target: str
     activation: str
     groups: int = 1
+    heads: int = 1
+    rows: int = 0
+    others: int = 0
+    lies: str = "picture"
 
     def __str__(self) -> str:
-        """Like ``conv k3 s1 g1 64x64@28x28 b1 w8c/u8>u8 relu``."""
+        """Like ``conv k3 s1 g1 64x64@28x28 b1 w8c/u8>u8 relu``; what few layers have stands behind it."""
         shape = f"{self.c_in}x{self.c_out}@{self.h}x{self.w} b{self.batch}"
         form = f"{self.weight}/{self.source}>{self.target}"
-        return f"{self.op} k{self.kernel} s{self.stride} g{self.groups} {shape} {form} {self.activation}"
+        besides = f" h{self.heads}" if self.heads != 1 else ""
+        besides += f" r{self.rows}" if self.rows else ""
+        besides += f" o{self.others}" if self.others else ""
+        besides += f" {self.lies}" if self.lies != "picture" else ""
+        return f"{self.op} k{self.kernel} s{self.stride} g{self.groups} {shape} {form} {self.activation}{besides}"
 
 
 @dataclass(frozen=True, order=True)
 class BoundaryKey:
-    """A tensor (c, h, w) that changes its form: ``quantize`` (f32 to u8) or ``dequantize`` (u8 to f32)."""
+    """A tensor (c, h, w) that changes its form.
+
+    ``op``: ``quantize`` (f32 to u8) and ``dequantize`` (u8 to f32), which turn pictures to channels last and back; the
+    same of ``tokens``, which they do not turn; ``layout``: pictures to tokens, or tokens to pictures, f32 or ``u8``.
+    """
 
     op: str
     c: int
@@ -55,6 +73,7 @@ class BoundaryKey:
 
 
 Key = LayerKey | BoundaryKey
+_TWO_SIZES = frozenset({"attention", "multiply"})  # kinds whose second input may have other places than the first
 Rows = NDArray[np.intp]
 
 
@@ -63,8 +82,8 @@ class Work:
     """What a batch of n networks has to do.
 
     ``kernels`` and ``boundaries``: each distinct key with the rows (networks) where it occurs, a row as often as it
-    does. Per network: ``layers`` (n,) how many layers, ``links`` (n,) how many float values pass from float layer
-    to float layer, in their kernels' own layout.
+    does. Per network: ``layers`` (n,) how many layers, ``links`` (n,) how many float values of pictures pass from
+    float layer to float layer, in their kernels' own layout.
     """
 
     kernels: list[tuple[LayerKey, Rows]]
@@ -89,24 +108,43 @@ def work(table: Sequence[Columns], weight_names: Mapping[int, str], batch: int) 
     boundaries: list[tuple[BoundaryKey, Rows]] = []
     links = np.zeros(n, np.int64)
     written = np.zeros_like(made8)
+    stands = standing([c.record for c in table])
+    tokens = np.array([*[stands[c.record.path] == "tokens" for c in table], False])
     for c in table:
-        kernels += _kernels(c, weight_names, batch)
+        kernels += _kernels(c, table, weight_names, batch, stands[c.record.inputs[0]])
         for producer in c.inputs.T:
             stored, made = stored8[producer, every] & c.exists, made8[producer, every]
             quantize = stored & ~made & ~written[producer, every]
             written[producer[quantize], every[quantize]] = True
-            boundaries += _boundaries("quantize", c, quantize)
-            boundaries += _boundaries("dequantize", c, stored & ~c.runs8)
-            links += np.where(c.exists & ~stored & ~c.runs8 & (producer >= 0), c.c_in * c.h * c.w, 0)
+            flat = tokens[producer] & (c.h * c.w > 1)
+            for op, where in (("quantize", quantize), ("dequantize", stored & ~c.runs8)):
+                boundaries += _boundaries(op, c, where & ~flat)
+                boundaries += _boundaries(f"{op} tokens", c, where & flat)
+            if reads := READS.get(c.record.kind):
+                turned = c.exists & (tokens[producer] != (reads == "tokens")) & (c.h * c.w > 1)
+                boundaries += _boundaries("layout", c, turned & ~stored)
+                boundaries += _boundaries("layout u8", c, turned & stored)
+            links += np.where(c.exists & ~stored & ~c.runs8 & (producer >= 0) & ~flat, c.c_in * c.h * c.w, 0)
     return Work(kernels, boundaries, np.sum([c.exists for c in table], axis=0), links)
 
 
-def _kernels(c: Columns, weight_names: Mapping[int, str], batch: int) -> Iterator[tuple[LayerKey, Rows]]:
-    fields = np.stack([c.kernel, c.stride, c.c_in, c.c_out, c.h, c.w, c.weight_bits, c.runs8, c.runs8 & c.out8], axis=1)
-    for (kernel, stride, c_in, c_out, h, w, bits, source8, target8), rows in _distinct(fields, c.exists):
+def _kernels(
+    c: Columns, table: Sequence[Columns], weight_names: Mapping[int, str], batch: int, lies: str
+) -> Iterator[tuple[LayerKey, Rows]]:
+    kind = c.record.kind
+    others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else np.zeros_like(c.h)
+    entries = c.rows if kind == "embedding" else np.zeros_like(c.h)
+    fields = np.stack([
+        c.kernel, c.stride, c.c_in, c.c_out, c.h, c.w, c.weight_bits, c.runs8, c.runs8 & c.out8, c.groups, c.heads,
+        entries, others,
+    ], axis=1)  # fmt: skip
+    for (kernel, stride, c_in, c_out, h, w, bits, source8, target8, groups, heads, entered, places), rows in _distinct(
+        fields, c.exists
+    ):
         yield LayerKey(
-            c.record.kind, kernel, stride, c_in, c_out, h, w, batch,
-            weight_names[bits], _form(source8), _form(target8), c.record.activation,
+            kind, kernel, stride, c_in, c_out, h, w, batch,
+            weight_names[bits], _form(source8), _form(target8), c.record.activation, groups, heads, entered, places,
+            lies if h * w > 1 else "picture",
         ), rows  # fmt: skip
 
 

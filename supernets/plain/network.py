@@ -41,6 +41,11 @@ class Network(nn.Module):
             self._program, inputs, lambda layer, y: self.module(layer.path)(y), lambda name, y: self.grid(name)(y)
         )
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of the layers with parameters."""
+        return frozenset(name.replace("/", ".") for name in self.weighted)
+
     def module(self, path: str) -> nn.Module:
         """The layer with parameters at this path."""
         return self.weighted[path.replace(".", "/")]
