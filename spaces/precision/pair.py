@@ -1,7 +1,8 @@
-"""Precisions as data: how a layer's weight and its input are represented, and which pairs are legal.
+"""A layer's precision: the pair of its weight's and its input's spec, and its canonical name.
 
-A precision is written and stored by its canonical name (``float``, ``w8a8``, ``w4a8``), so that an architecture holds
-plain JSON values; :class:`Precision` is what the rooms above read.
+``float``, ``w8a8``, ``w4a8`` are pairs of the roles' defaults; others are two names joined by a slash, such as
+``w4-group64/a8-token``, either of which may be ``float``. An architecture holds the name, a plain JSON value;
+:class:`Precision` is what the rooms above read.
 """
 
 from __future__ import annotations
@@ -11,29 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-
-@dataclass(frozen=True)
-class QuantSpec:
-    """How one tensor is represented by integers.
-
-    ``bits`` per value; ``signed`` symmetric codes around 0 without the lowest one (narrow: -127..127 at 8 bits), or
-    unsigned codes 0..2^bits - 1 with an integer zero-point; ``granularity`` of the scale: ``channel`` (output
-    channels) or ``tensor``.
-    """
-
-    bits: int
-    signed: bool
-    granularity: str
-
-    @property
-    def lowest(self) -> int:
-        """The smallest code."""
-        return 1 - (1 << (self.bits - 1)) if self.signed else 0
-
-    @property
-    def highest(self) -> int:
-        """The largest code."""
-        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+from spaces.precision.names import name_of, spec_of
+from spaces.precision.spec import QuantSpec
 
 
 @dataclass(frozen=True)
@@ -45,14 +25,12 @@ class Precision:
 
     @property
     def name(self) -> str:
-        """Canonical name: ``float`` or ``w<bits>a<bits>``."""
-        if self.weight is None or self.input is None:
-            return "float"
-        return f"w{self.weight.bits}a{self.input.bits}"
+        """Canonical name; :func:`parse` gives the precision back."""
+        return _name(self)
 
     @property
     def quantized(self) -> bool:
-        """Whether weight and input are integers."""
+        """Whether the weight is codes."""
         return self.weight is not None
 
 
@@ -73,13 +51,27 @@ def legal(name: str, kind: str) -> bool:
 
 @cache
 def parse(name: str) -> Precision:
-    """The precision of a canonical name. Raises ``ValueError`` for any other text."""
+    """The precision of a name. Raises ``ValueError``, and its kind ``Refused`` for a spec that cannot be."""
     if name == "float":
         return FLOAT
-    match = re.fullmatch(r"w([1-8])a([1-8])", name)
+    if match := re.fullmatch(r"(w[1-8])(a[1-8])", name):
+        return Precision(spec_of(match[1], "weight"), spec_of(match[2], "input"))
+    match = re.fullmatch(r"(float|w[1-8](?:-.+)?)/(float|a[1-8](?:-.+)?)", name)
     if match is None:
         raise ValueError(f"unknown precision {name!r}: write float, or w<bits>a<bits> such as w8a8")
-    return Precision(QuantSpec(int(match[1]), True, "channel"), QuantSpec(int(match[2]), False, "tensor"))
+    weight, given = match.groups()
+    return Precision(
+        None if weight == "float" else spec_of(weight, "weight"), None if given == "float" else spec_of(given, "input")
+    )
+
+
+@cache
+def _name(precision: Precision) -> str:
+    weight, given = precision.weight, precision.input
+    if weight is None and given is None:
+        return "float"
+    parts = ["float" if s is None else name_of(s, role) for s, role in ((weight, "weight"), (given, "input"))]
+    return "".join(parts) if all(len(part) == 2 for part in parts) else "/".join(parts)
 
 
 def from_mapping(value: dict[str, Any]) -> str:
