@@ -140,6 +140,7 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
+    supernets.export.check(asked.space)
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

@@ -26,7 +26,8 @@ class Knowledge:
             return self.values[name]
         choice = self.choices[name]
         known = frozenset((type(v), v) for v in choice.values)
-        return known if self.holds(choice.when) else known | {ABSENT}
+        there = self.holds(choice.when)
+        return known if there else known | {ABSENT} if there is None else frozenset({ABSENT})
 
     def holds(self, when: When) -> bool | None:
         """Whether these conditions hold here, ``None`` if that depends."""
@@ -50,9 +51,9 @@ class Knowledge:
     def without(self, when: When) -> Knowledge:
         """What is known where these conditions do not all hold."""
         open_ = [c for c in when if not self.of(c.name) <= _typed(c)]
-        if len(open_) != 1:
+        if len(open_) > 1:
             return Knowledge(self.choices, self.values, (*self.false, frozenset(open_)))
-        (c,) = open_
+        c = open_[0] if open_ else when[0]
         return Knowledge(self.choices, {**self.values, c.name: self.of(c.name) - _typed(c)}, self.false)
 
     @property

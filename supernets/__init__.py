@@ -1,9 +1,10 @@
 """Networks that hold all choices: supernets, their training, extraction and export."""
 
 from supernets import export
-from supernets.build import Calibration, NotBuildable, Supernet, build, check
+from supernets.build import NotBuildable, Supernet, build, check
 from supernets.extract import extract
 from supernets.plain import Grid, Network, Quantized, fresh_network
+from supernets.selection import Calibration
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,9 @@ from supernets.elastic import (
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
-    Moments,
     located,
     moments_of,
+    owners,
     pooled,
 )
 from supernets.graph import Program, program, run
@@ -27,45 +26,11 @@ from supernets.quantization import (
     ACTIVATION,
     activation_grid,
     bias_steps,
-    narrowed,
     quantize_activation,
     quantize_dynamic,
     weight_scale,
 )
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What evaluation of one subnet needs besides the shared weights.
-
-    ``moments`` per normalised layer; ``grids`` (scale, zero-point) per tensor that is stored in 8 bits.
-    """
-
-    moments: dict[str, Moments]
-    grids: dict[str, tuple[Tensor, Tensor]]
-
-    def input_grid(self, layer: Layer) -> tuple[Tensor, Tensor]:
-        """(scale, zero-point) of what a quantized layer reads: of the tensor, or of the fewer bits that it takes."""
-        assert layer.precision.input is not None
-        return narrowed(*self.grids[layer.inputs[0]], ACTIVATION, layer.precision.input)
-
-
-@dataclass
-class _Records:
-    """Statistics of each batch, gathered while a subnet is calibrated."""
-
-    moments: dict[str, list[Moments]] = field(default_factory=dict)
-    ranges: dict[str, list[Tensor]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is active: the one object that the layers of a supernet go by."""
-
-    architecture: Architecture
-    program: Program
-    calibration: Calibration | None = None
-    records: _Records | None = None
+from supernets.selection import Calibration, Records, Selection
 
 
 class NotBuildable(ValueError):
@@ -83,20 +48,22 @@ class Supernet(nn.Module):
     """Network over the largest form of every layer; ``active`` makes it compute one subnet.
 
     Shapes: as :func:`supernets.graph.run` says. In ``train()`` mode norms and ranges use the statistics of the
-    mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`.
+    mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`. ``entangled``: alternatives that differ
+    in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
     """
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, entangled: bool = False) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
         self._selection: Selection | None = None
         check(space)
+        self._owners = owners(self.outline.records, space.extents) if entangled else {}
         self.elastic = nn.ModuleDict()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for record in self.outline.records:
-                if record.kind in ELASTIC:
+                if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
 
     def _largest(self, record: Record) -> ElasticLayer:
@@ -141,7 +108,7 @@ class Supernet(nn.Module):
         """
         if len({len(x) for x in images}) != 1:
             raise ValueError(f"calibration needs equally large batches, got sizes {[len(x) for x in images]}")
-        records = _Records()
+        records = Records()
         with self._selected(Selection(architecture, self._program(architecture), records=records)):
             for x in images:
                 self(x)
@@ -209,7 +176,7 @@ class Supernet(nn.Module):
 
     def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""
-        module = self.elastic[_module_name(path)]
+        module = self.elastic[_module_name(self._owners.get(path, path))]
         assert isinstance(module, ElasticLayer)
         return module
 
@@ -224,6 +191,10 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0) -> Supernet:
-    """A freshly initialised supernet; the same space and seed give the same weights."""
-    return Supernet(space, seed)
+def build(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
+    """A freshly initialised supernet; the same space and seed give the same weights.
+
+    ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
+    Raises :class:`NotBuildable` for a space without layers.
+    """
+    return Supernet(space, seed, entangled)

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Architecture, Layer
-from supernets.build import Calibration, Supernet
+from supernets.build import Supernet
 from supernets.elastic import ElasticWeighted
 from supernets.plain import Grid, Network, Quantized, TiedLinear
 from supernets.plain.fresh import FRESH, fresh, padding
 from supernets.plain.network import network
 from supernets.quantization import ACTIVATION, weight_codes
+from supernets.selection import Calibration
 
 
 @torch.no_grad()
@@ -45,7 +46,8 @@ def _module(
         return _quantized(elastic, layer, calibration)
     with torch.device("meta"):  # the parameters are set below; drawing them would move torch's global random numbers
         module = fresh(layer, folded, before)
-    module.to_empty(device="cpu").to(next(net.parameters()).dtype)
+    like = next(net.parameters())
+    module.to_empty(device=like.device).to(like.dtype)
     if not isinstance(elastic, ElasticWeighted):
         _set(module, elastic.parts(layer))
     elif isinstance(module, nn.Sequential):

@@ -69,9 +69,76 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
 }  # fmt: skip
 """Space of the zoo -> key of its file -> what becomes of its value, wherever the key stands in the model."""
 
+GRAPHS: Mapping[str, str] = {
+    "graph_joined": """
+model:
+  family: graph
+  input: [3, 9, 9]
+  classes: 4
+  layers:
+    - conv: {out: {choice: [4, 6, 8]}, kernel: {choice: [3, 5]}}
+    - dense: {layers: [{conv: {out: {choice: [2, 4]}, kernel: 3}}], times: 3}
+    - depthwise: {kernel: {choice: [3, 5]}}
+    - activation: tanh
+    - conv: {out: 8, kernel: 1}
+    - split:
+        merge: concat
+        branches:
+          a: [conv: {out: {choice: [2, 4]}, groups: {choice: [1, 2]}}]
+          b: [conv: {out: {choice: [4, 8]}, dilation: 2, norm: false, activation: hard_swish}]
+          c: [pool: {kind: avg, kernel: 2, stride: 1}]
+    - norm
+    - position
+    - pool: {kind: max, kernel: 2, stride: 2}
+    - optional: [conv: {out: 6, kernel: 3, bias: false, norm: false}]
+    - flatten
+    - linear: {out: {choice: [6, 9]}, activation: sigmoid}
+    - linear: 4
+""",
+    "graph_pictures": """
+model:
+  family: graph
+  input: [2, 6, 6]
+  resolution: {choice: [4, 6]}
+  classes: 4
+  layers:
+    - conv: {out: {choice: [4, 8]}, stride: {choice: [1, 2]}, norm: false}
+    - repeat: {choice: [1, 2]}
+      of:
+        - residual: [conv: {out: {choice: [3, 5]}}, conv: {out: {tie: layers.0.out}, activation: none}]
+    - upsample: 2
+    - shuffle: 2
+    - attention: 1
+    - conv: {out: 6, stride: 2}
+    - flatten
+    - linear: 4
+""",
+    "graph_tokens": """
+model:
+  family: graph
+  input: [3, 8, 8]
+  classes: 4
+  layers:
+    - conv: {out: {choice: [4, 8]}, kernel: 3, stride: 2}
+    - tokens
+    - class_token
+    - position
+    - residual: [norm, {attention: {heads: {choice: [1, 2]}}}]
+    - residual: [{linear: {out: {choice: [5, 7]}, activation: gelu}}, {linear: {out: {tie: layers.0.out}}}]
+    - one_of:
+        first: [first]
+        pool: [pool]
+    - conv: {out: 6, kernel: 1, norm: false, activation: relu6}
+    - linear: 4
+""",
+}
+"""Layers and joints that no space of the zoo has."""
+
 
 def small(name: str) -> Space:
-    """A space of the zoo, small."""
+    """A space of the zoo, small, or one of :data:`GRAPHS`."""
+    if name in GRAPHS:
+        return space_of(GRAPHS[name], name)
     document = dict(load(name).document or {})
     document.pop("notation", None)
     return space_of(dump({**document, "model": _changed(document["model"], CHANGES[name])}), name)

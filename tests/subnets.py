@@ -13,9 +13,9 @@ from spaces import Architecture, Space
 from supernets import Calibration, Supernet, build
 
 
-def randomised(space: Space, seed: int = 0) -> Supernet:
+def randomised(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
     """A supernet in ``eval()`` whose norms and biases are drawn too, as if it had been trained."""
-    net = build(space, seed)
+    net = build(space, seed, entangled)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in net.named_parameters():

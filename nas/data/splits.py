@@ -56,7 +56,9 @@ class Dataset:
 
     def interface(self, batch: int) -> dict[str, Any]:
         """What has to be known to run a network of this many examples per call on its own."""
-        return {"input_shape": [batch, *self.train.images.shape[1:]], **self.about}
+        given = self.train.images
+        kind = str(given.dtype).removeprefix("torch.")
+        return {"input_shape": [batch, *given.shape[1:]], "input_type": kind, **self.about}
 
     @cached_property
     def digest(self) -> str:

@@ -16,7 +16,7 @@ options.intra_op_num_threads = {threads}
 options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
 session = ort.InferenceSession("model.onnx", options)
 about = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-values = np.zeros(about["input_shape"], np.float32)  # yours{values}
+values = np.zeros(about["input_shape"], about["input_type"])  # yours{values}
 outputs = session.run(None, {{"input": {inputs}}})[0]
 print({answer})
 """
@@ -71,7 +71,7 @@ def _measured(result: Mapping[str, Any]) -> str:
 
 def _interface(result: Mapping[str, Any]) -> str:
     about = dict(result["interface"])
-    said = [f"Input `input`: float32 {tuple(about.pop('input_shape'))}{_range(about)}"]
+    said = [f"Input `input`: {about.pop('input_type')} {tuple(about.pop('input_shape'))}{_range(about)}"]
     if "mean" in about:
         said[0] += f", minus {about['mean']:.6g}, over {about['deviation']:.6g}"
     if "classes" in about:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
 from supernets.elastic.conv import ElasticConv
+from supernets.elastic.entangled import owners
 from supernets.elastic.linear import ElasticLinear
 from supernets.elastic.segments import located
 from supernets.elastic.slices import channel_slice, conv_slice, linear_slice
@@ -38,5 +39,6 @@ __all__ = [
     "linear_slice",
     "located",
     "moments_of",
+    "owners",
     "pooled",
 ]

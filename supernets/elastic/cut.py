@@ -43,7 +43,10 @@ def cut(weight: Tensor, index: Index) -> Tensor:
 
 
 def in_place(weight: Tensor) -> bool:
-    """Whether the backward pass that is running would add to ``weight.grad``, and nobody watches it do so."""
+    """Whether the backward pass that is running would add to ``weight.grad``, and nobody watches it do so.
+
+    Torch tells by the call with which its own hooks on several gradients look (``torch.autograd.graph``).
+    """
     if torch.is_grad_enabled() or not weight.is_leaf or weight._backward_hooks:
         return False
     node = torch.autograd.graph.get_gradient_edge(weight).node

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from spaces import Layer
@@ -51,7 +50,7 @@ class ElasticWeighted(ElasticLayer):
         if self.norm is not None:
             assert moments is not None, "a layer with a norm is folded with its moments"
             return self.norm.fold(moments, self.rows(layer))
-        return torch.ones(layer.c_out, dtype=self.active(layer).dtype), self.active_bias(layer)
+        return self.active(layer).new_ones(layer.c_out), self.active_bias(layer)
 
     def unfolded(self, layer: Layer, moments: Moments) -> dict[str, Tensor]:
         """The norm after the layer by itself, as torch names its parts."""

@@ -26,6 +26,10 @@ IR_VERSION = 10
 Floats = NDArray[np.float32]
 
 
+class NotExportable(ValueError):
+    """A layer that has no ONNX form yet; the message names it."""
+
+
 class GraphWriter:
     """One ONNX graph in the making. Tensors go by name; ``name:q`` is the uint8 form of the tensor ``name``."""
 
@@ -121,7 +125,7 @@ class GraphWriter:
         elif layer.kind == "pool":
             self.node("GlobalAveragePool", [self.read(layer.inputs[0])], output)
         else:
-            raise ValueError(f"{layer.path}: no ONNX form for a layer of kind {layer.kind}")
+            raise NotExportable(f"{layer.path}: no ONNX form for a layer of kind {layer.kind}")
         if relu:
             self.node("Relu", [output], layer.path)
         if layer.path in self._grids:

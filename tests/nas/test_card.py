@@ -32,7 +32,8 @@ A plain `session.run` from Python adds about 0.003 ms of its own, and can so exc
 def about() -> dict[str, Any]:
     """A finished run, as :mod:`tests.nas.test_report` has it, with what its networks are fed."""
     interface = {
-        "input_shape": [1, 1, 8, 8], "mean": 4.875, "deviation": 6.0, "low": 0, "high": 16, "classes": ["zero", "one"]
+        "input_shape": [1, 1, 8, 8], "input_type": "float32", "mean": 4.875, "deviation": 6.0, "low": 0, "high": 16,
+        "classes": ["zero", "one"],
     }  # fmt: skip
     device = {"backend": "onnxruntime", "threads": 1, "batch": 1}
     return {**example(), "device": device, "interface": interface}
@@ -55,11 +56,9 @@ def test_it_says_what_the_network_is_fed_and_answers() -> None:
         "Input `input`: float32 (1, 1, 8, 8), from 0 to 16, minus 4.875, over 6. The largest output of an image says "
         "its class; in order: zero, one. The file's metadata holds all of this.\n"
     ) in card(result["finalists"][0], result)
-    result["interface"] = {"input_shape": [1, 3, 8, 8], "scale": 2, "values": "pixels / 255"}
+    result["interface"] = {"input_shape": [1, 16], "input_type": "int64", "tokens": "bytes"}
     said = card(result["finalists"][0], result)
-    assert (
-        "Input `input`: float32 (1, 3, 8, 8). scale: 2. values: pixels / 255. The file's metadata holds all of this.\n"
-    ) in said
+    assert ("Input `input`: int64 (1, 16). tokens: bytes. The file's metadata holds all of this.\n") in said
     assert 'outputs = session.run(None, {"input": values})[0]\n' in said
 
 

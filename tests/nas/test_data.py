@@ -49,7 +49,8 @@ def test_what_a_network_of_digits_is_fed_is_said(digits: Dataset) -> None:
 
     said = digits.interface(2)
     assert said["classes"] == [str(n) for n in range(10)]
-    assert (said["input_shape"], said["low"], said["high"]) == ([2, 1, 8, 8], 0, 16)
+    assert (said["input_shape"], said["input_type"]) == ([2, 1, 8, 8], "float32")
+    assert (said["low"], said["high"]) == (0, 16)
     raw = load_digits().images.astype(np.float32)
     fed = ((raw - said["mean"]) / said["deviation"]).reshape(len(raw), -1)
     assert {row.tobytes() for row in digits.test.images.numpy()} <= {row.tobytes() for row in fed}
