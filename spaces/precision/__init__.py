@@ -3,7 +3,8 @@
 from spaces.precision.forms import FORMS, Format
 from spaces.precision.methods import GRADIENTS, GRANULARITIES, OFFSETS, ROUNDINGS, SCALES
 from spaces.precision.names import ALIASES, LETTERS, name_of, spec_of
-from spaces.precision.pair import FLOAT, LEGAL, Precision, from_mapping, legal, parse
+from spaces.precision.mapping import ROLES, from_mapping
+from spaces.precision.pair import FLOAT, Precision, parse
 from spaces.precision.refused import Refused
 from spaces.precision.roles import Place, menu, refusal
 from spaces.precision.size import Size, packed, scale_count, shipped
@@ -15,9 +16,9 @@ __all__ = [
     "FORMS",
     "GRADIENTS",
     "GRANULARITIES",
-    "LEGAL",
     "LETTERS",
     "OFFSETS",
+    "ROLES",
     "ROUNDINGS",
     "SCALES",
     "Format",
@@ -27,7 +28,6 @@ __all__ = [
     "Refused",
     "Size",
     "from_mapping",
-    "legal",
     "menu",
     "name_of",
     "packed",

@@ -23,12 +23,12 @@ _SIGNS = {"signed": True, "unsigned": False}
 _OFFSETS = {"symmetric": "none", "asymmetric": "integer", "real": "real"}
 FIELDS: dict[str, Iterable[str]] = {
     "form": FORMS,
-    "signed": _SIGNS,
     "offset": _OFFSETS,
     "granularity": GRANULARITIES,
     "scale": SCALES,
     "rounding": ROUNDINGS,
     "gradient": GRADIENTS,
+    "signed": _SIGNS,
 }
 _FIELD_OF = {word: field for field, words in FIELDS.items() for word in words}
 
@@ -45,8 +45,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 def name_of(spec: QuantSpec, role: str) -> str:
     """Canonical name of a spec in this role: all its words, but for those without which it means the same."""
     first = f"{LETTERS[role]}{spec.bits}"
-    words = [spec.form, _word(_SIGNS, spec.signed), _word(_OFFSETS, spec.offset)]
-    words += [f"{spec.granularity}{spec.group or ''}", spec.scale, spec.rounding, spec.gradient]
+    words = [spec.form, _word(_OFFSETS, spec.offset), f"{spec.granularity}{spec.group or ''}", spec.scale]
+    words += [spec.rounding, spec.gradient, _word(_SIGNS, spec.signed)]
     for word in reversed(words):
         fewer = [other for other in words if other != word]
         if _means("-".join([first, *fewer]), role, spec):
@@ -95,11 +95,12 @@ def _meaning(word: str) -> tuple[str, Any]:
 
 
 def _defaults(role: str, bits: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a name leaves out. Inputs are unsigned with a zero-point unless they are said to be symmetric, or their
-    scale rule is; one bit with a sign is binary, as an integer it could only be 0."""
+    """What a name leaves out. Codes of what has an offset are unsigned, and so are inputs, which have one unless they
+    are said to be symmetric, or their scale rule is; one bit with a sign is binary, as an integer it could only be 0."""
     rule = SCALES.get(parted(given.get("scale", "adaptive"), SCALES)[0], SCALES["adaptive"])
-    symmetric = given.get("offset", "integer" if rule.asymmetric else "none") == "none"
+    both = role in ("input", "attention")
+    symmetric = given.get("offset", "integer" if rule.asymmetric and (both or not rule.symmetric) else "none") == "none"
     other = given.get("form", "int") != "int"
-    signed = given.get("signed", role in ("weight", "kv") or other or (symmetric and role != "attention"))
+    signed = given.get("signed", other or (symmetric and role != "attention"))
     form = given.get("form", "binary" if bits == 1 and signed else "int")
     return {"bits": bits, "signed": signed, "form": form, "granularity": "channel" if role == "weight" else "tensor"}

@@ -52,10 +52,9 @@ def _probabilities(spec: QuantSpec, place: Place) -> str | None:
 
 
 def _passing(spec: QuantSpec, place: Place) -> str | None:
-    """A stored scale needs a number of scales that does not change from batch to batch."""
-    passing = spec.granularity == "token" or (spec.granularity == "group" and place.role != "weight")
-    found = spec.learned and passing
-    return f"a learned scale per {spec.granularity} of the role {place.role} has nothing to be stored for" if found else None
+    """A stored scale belongs to a channel, a head or the whole tensor; that of a token or a group changes its place."""
+    found = spec.learned and spec.granularity in ("token", "group")
+    return f"a learned scale per {spec.granularity} has nothing to be stored for" if found else None
 
 
 def _learned_rounding(spec: QuantSpec, place: Place) -> str | None:

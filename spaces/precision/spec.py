@@ -21,12 +21,13 @@ class QuantSpec:
     unless ``form`` says otherwise; unsigned ones are 0..2^bits - 1. ``granularity``: which values share a scale, of
     ``group`` consecutive inputs where it is ``group``. ``offset``: ``none`` (symmetric), an ``integer`` zero-point, or
     ``real``: real in training, integer in evaluation and export; where not given, what the scale rule finds, and if it
-    finds both ``none`` for signed codes, ``integer`` for unsigned ones. ``gradient``, where not given, is ``clipped`` for learned scales and ``ste`` else.
+    finds both ``none`` for signed codes, ``integer`` for unsigned ones. ``gradient``, where not given, is ``clipped`` for learned
+    scales and ``ste`` else.
 
     Words with a number, such as ``lp2.4``, set the parameter of a method; its default is left out.
 
     Raises:
-        Refused: a ``ValueError``; a name that no registry has, or parts that cannot work together anywhere. Where a
+        Refused: a ``ValueError``: a name that no registry has, or parts that cannot work together anywhere. Where a
             spec may be used is :func:`spaces.precision.refusal`'s to say.
     """
 
@@ -75,7 +76,7 @@ class QuantSpec:
             raise Refused(f"scale rule {self.scale} is symmetric only", "wrong-offset", "write symmetric, or minmax")
         if self.offset == "none" and not scale.symmetric:
             raise Refused(f"scale rule {self.scale} is asymmetric only", "wrong-offset", "write asymmetric, or absmax")
-        if scale.coarse and (form.high, form.low) != (1, -1):
+        if scale.coarse and ((form.high, form.low) != (1, -1) or form.kind not in ("integer", "binary")):
             hint = "use absmax, lp or statsq"
             raise Refused(f"scale rule {self.scale} is for levels -1, 0, 1 only", "wrong-scale", hint)
         if GRADIENTS[self.estimator[0]].sign and form.kind != "binary":

@@ -130,7 +130,8 @@ def same(layer: Layer, row: int, space: Space, architectures: list[Architecture]
         "weight_bits": weight.bits if weight else 0, "input_bits": given_input.bits if given_input else 0,
         "runs8": layer.runs8, "in8": layer.in8, "out8": layer.out8, "exists": True,
     }  # fmt: skip
-    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows"}
+    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows", "precision", "precisions"}
+    assert c.precisions[c.precision[row]] == layer.precision
     inputs = tuple(INPUT if i < 0 else paths[i] for i in c.inputs[row])
     return all(getattr(c, name)[row] == value for name, value in numbers.items()) and inputs == layer.inputs
 
