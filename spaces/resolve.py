@@ -8,9 +8,10 @@ runs in 8 bits if all its inputs are stored so and a consumer wants its output s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,18 @@ def _precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[Precisi
             rows = np.array(np.unravel_index(found, [len(values) for values, _ in columns])).T.tolist()
             chosen = [[values[i] for (values, _), i in zip(columns, row, strict=True)] for row in rows]
             return tuple(_parts(*row) for row in chosen), which.reshape(-1)
+
+
+def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]]) -> tuple[Precision, ...]:
+    """Every precision that a layer may have. ``choices``: name -> values."""
+    match field:
+        case str():
+            return (precision.parse(field),)
+        case Chosen():
+            return tuple(precision.parse(str(v)) for v in choices[field.name])
+        case Split():
+            parts = [getattr(field, f.name) for f in fields(field)]
+            return tuple(_parts(*row) for row in product(*(choices[p.name] if isinstance(p, Chosen) else [p] for p in parts)))
 
 
 def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Value], Ints]:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from spaces import Architecture, Layer, Space
+from spaces import Architecture, Layer, QuantSpec, Space
 from spaces.layers import Record
+from spaces.precision import Precision
 from supernets.elastic import (
     ELASTIC,
     ElasticEmbedding,
@@ -22,14 +23,16 @@ from supernets.elastic import (
     pooled,
 )
 from supernets.graph import Program, program, run
+from supernets.functions import ACTIVATIONS
 from supernets.quantization import (
     ACTIVATION,
     activation_grid,
     bias_steps,
     quantize_activation,
     quantize_dynamic,
-    weight_scale,
+    quantize_positive,
 )
+from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
 
 
@@ -65,6 +68,17 @@ class Supernet(nn.Module):
             for record in self.outline.records:
                 if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
+        self.draws = torch.Generator()
+        self.draws.manual_seed(seed)
+        self._allow()
+
+    def _allow(self) -> None:
+        """Tell every layer what precisions it may have; entangled ones have those of all that share the weight."""
+        found: dict[str, list[Precision]] = {}
+        for path, precisions in self.space.precisions.items():
+            found.setdefault(self._owners.get(path, path), []).extend(precisions)
+        for path, precisions in found.items():
+            self.weighted(path).allow(list(dict.fromkeys(precisions)), self.draws)
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
@@ -116,7 +130,8 @@ class Supernet(nn.Module):
         for name, ranges in records.ranges.items():
             low, high = torch.stack(ranges).mean(dim=0)
             grids[name] = activation_grid(low, high, ACTIVATION)
-        return Calibration({path: pooled(parts) for path, parts in records.moments.items()}, grids)
+        moments = {path: pooled(parts) for path, parts in records.moments.items()}
+        return Calibration(moments, grids, {path: mean_grid(found) for path, found in records.inputs.items()})
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Output of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
@@ -124,7 +139,7 @@ class Supernet(nn.Module):
             raise RuntimeError("no subnet is active; use `with net.active(architecture):`")
         selection = self._selection
         needed = not self.training and selection.calibration is None and selection.records is None
-        if needed and any(layer.norm or layer.in8 for layer in selection.program.layers):
+        if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         return run(selection.program, inputs, self._weighted, self._store)
 
@@ -134,25 +149,40 @@ class Supernet(nn.Module):
         module = self.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        y = module.linear_part(self._read(layer, x), layer)
+        y = module.linear_part(self._read(module, layer, x), layer)
         if module.norm is not None:
             if records is not None:
                 records.moments.setdefault(layer.path, []).append(moments_of(y))
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
-        if calibration is None or layer.precision.weight is None:
+        if calibration is None or not layer.precision.integer:
             return y
         rounding = self._bias_rounding(module, layer, calibration)
         return y if rounding is None else y + (rounding[:, None, None] if layer.kind == "conv" else rounding)
 
-    def _read(self, layer: Layer, x: Tensor) -> Tensor:
-        """``x`` in as few bits as the layer takes; it is stored in 8."""
+    def _read(self, module: ElasticWeighted, layer: Layer, x: Tensor) -> Tensor:
+        """``x`` in as few bits as the layer takes, stored in 8; or as a layer that no integer kernel runs rounds it."""
         assert self._selection is not None
         spec, calibration = layer.precision.input, self._selection.calibration
-        if spec is None or spec.bits == ACTIVATION.bits:
+        if spec is None:
+            return x
+        if not layer.precision.integer:
+            return self._rounded(module, layer, x, spec)
+        if spec.bits == ACTIVATION.bits:
             return x
         if calibration is None:
             return quantize_dynamic(x, spec)[0]
         return quantize_activation(x, *calibration.input_grid(layer), spec)
+
+    def _rounded(self, module: ElasticWeighted, layer: Layer, x: Tensor, spec: QuantSpec) -> Tensor:
+        """``x`` on a grid of the layer's own: of the calibration where one grid is for all inputs, else of this batch."""
+        assert self._selection is not None
+        quantizer, calibration, records = module.input_quantizer, self._selection.calibration, self._selection.records
+        if calibration is not None and layer.path in calibration.inputs:
+            return quantizer.on(x, calibration.inputs[layer.path], spec)
+        grid = quantizer.grid(x, spec)
+        if records is not None and spec.granularity == "tensor":
+            records.inputs.setdefault(layer.path, []).append(grid)
+        return quantizer.on(x, grid, spec, draws=self.draws)
 
     @torch.no_grad()
     def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
@@ -162,11 +192,15 @@ class Supernet(nn.Module):
         if bias is None:
             return None
         scale, _ = calibration.input_grid(layer)
-        step = weight_scale(module.active(layer), layer.precision.weight) * factor * scale
+        step = module.codes(layer).scale * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
-    def _store(self, name: str, x: Tensor) -> Tensor:
+    def _store(self, name: str, x: Tensor, activation: str) -> Tensor:
         assert self._selection is not None
+        if activation == "relu" and self._selection.calibration is None and self._selection.records is None:
+            return quantize_positive(x)
+        if activation != "none":
+            x = ACTIVATIONS[activation](x)
         if self._selection.calibration is not None:
             return quantize_activation(x, *self._selection.calibration.grids[name])
         quantized, limits = quantize_dynamic(x)

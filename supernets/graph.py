@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from spaces import INPUT, Layer
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
+from supernets.quantization import positive
 
 
 def stored8(layers: Sequence[Layer]) -> list[str]:
@@ -25,12 +26,13 @@ def stored8(layers: Sequence[Layer]) -> list[str]:
 class Program:
     """Layers of one architecture, and what else running them needs.
 
-    ``kept``: tensors stored in 8 bits; ``done``: after each layer, the tensors that no later one reads; ``size``:
+    ``kept``: tensors stored in 8 bits; ``rounded``: those after a ReLU that every reader rounds for itself; ``done``: after each layer, the tensors that no later one reads; ``size``:
     height and width that the input is brought to, ``None`` to take it as it is.
     """
 
     layers: tuple[Layer, ...]
     kept: frozenset[str]
+    rounded: frozenset[str]
     done: tuple[tuple[str, ...], ...]
     size: tuple[int, int] | None
 
@@ -44,21 +46,25 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
         seen.update(names)
         done.append(names)
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
-    return Program(
-        tuple(layers), frozenset(stored8(layers)), tuple(reversed(done)), (first.h, first.w) if resized else None
-    )
+    size = (first.h, first.w) if resized else None
+    return Program(tuple(layers), frozenset(stored8(layers)), _rounded(layers), tuple(reversed(done)), size)
+
+
+def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
+    others = {name for y in layers if y.precision.input is None or y.precision.integer for name in y.inputs}
+    return frozenset(y.path for y in layers[:-1] if y.activation == "relu" and y.path not in others)
 
 
 def run(
     program: Program,
     inputs: Sequence[Tensor],
     weighted: Callable[[Layer, Tensor], Tensor],
-    store: Callable[[str, Tensor], Tensor],
+    store: Callable[[str, Tensor, str], Tensor],
 ) -> Tensor:
     """Output of the last layer.
 
-    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` turns a tensor that is
-    stored in 8 bits into the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
+    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that is
+    stored in 8 bits, and of the name of its activation function, the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
     token numbers, (b, t) or (b, sequences, t); several inputs are sequences (b, t), which may differ in length. The
     output is a picture, (b, t, values) of sequences, else (b, values).
     """
@@ -66,14 +72,16 @@ def run(
     if program.size is not None and values[INPUT].shape[2:] != program.size:
         values[INPUT] = F.interpolate(values[INPUT], program.size, mode="bilinear")
     if INPUT in program.kept:
-        values[INPUT] = store(INPUT, values[INPUT])
+        values[INPUT] = store(INPUT, values[INPUT], "none")
     for layer, done in zip(program.layers, program.done, strict=True):
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
         y = function(layer, *given) if function else CALLED[layer.kind](partial(weighted, layer), given[0])
-        if layer.activation != "none":
-            y = ACTIVATIONS[layer.activation](y)
-        values[layer.path] = store(layer.path, y) if layer.path in program.kept else y
+        if layer.path in program.kept:
+            y = store(layer.path, y, layer.activation)
+        elif layer.activation != "none":
+            y = positive(y) if layer.path in program.rounded else ACTIVATIONS[layer.activation](y)
+        values[layer.path] = y
         for name in done:
             del values[name]
     last = program.layers[-1]

@@ -62,6 +62,11 @@ def _learned_rounding(spec: QuantSpec, place: Place) -> str | None:
     return "rounding adaround learns one number per value, which only weights keep" if found else None
 
 
+def _codebook(spec: QuantSpec, place: Place) -> str | None:
+    found = spec.format.learned and place.role != "weight"
+    return f"number format {spec.form} learns its levels, which only weights keep" if found else None
+
+
 def _sparse(spec: QuantSpec, place: Place) -> str | None:
     found = place.sparse and not spec.format.has_zero
     return f"2:4 sparsity needs an exact zero, and {spec.bits} bits of {spec.form} have none" if found else None
@@ -88,6 +93,7 @@ RULES: tuple[Rule, ...] = (
     Rule("wrong-sign", _probabilities, "leave 'signed' out"),
     Rule("unstorable-scale", _passing, "use a computed rule such as absmax, or granularity tensor"),
     Rule("unstorable-rounding", _learned_rounding, "use nearest, stochastic or noise"),
+    Rule("unstorable-levels", _codebook, "use int, or a float such as e4m3"),
     Rule("no-zero", _sparse, "use int or ternary"),
     Rule("no-zero", _padded, "use int, or a layer without padding"),
     Rule("unrankable", _ranked, "use another gradient, or do not sort channels"),

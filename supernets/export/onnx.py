@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from spaces import INPUT, Layer, Space
-from spaces.layers import WEIGHTED, Chosen, Lookup, Record, Split
+from spaces.layers import WEIGHTED, Chosen, Lookup, Record
+from spaces.precision import Precision
 from supernets.export.qdq import GraphWriter, NotExportable
 from supernets.graph import stored8
 from supernets.plain import Network, Quantized
@@ -20,10 +21,25 @@ def check(space: Space) -> None:
     said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
     for r in space.outline.records:
         most = space.extents.get(r.path)
-        if isinstance(r.precision, Split) or not _known(r, 1 if most is None else most.h * most.w):
+        for p in space.precisions.get(r.path, ()):
+            if not _stored(p):
+                raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
+        if not _known(r, 1 if most is None else most.h * most.w):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
     if space.outline.resolution is not None:
         raise NotExportable(f"{said}: its resolution is chosen [not-exportable]")
+
+
+def _stored(precision: Precision) -> bool:
+    """Whether a file can hold it: float, or codes of 4 or 8 bits over inputs of 8."""
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return not precision.quantized
+    return precision.integer and weight.bits in (4, 8) and given.bits == 8
+
+
+def _without_form(path: str, precision: Precision) -> str:
+    return f"{path}: precision {precision.name} has no ONNX form, it is simulated"
 
 
 def _what(layer: Layer | Record) -> str:
@@ -46,6 +62,8 @@ def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = 
     ``metadata`` is kept in the model's ``metadata_props``. Raises :class:`NotExportable` for a layer that has none.
     """
     for layer in network.layers:
+        if not _stored(layer.precision):
+            raise NotExportable(_without_form(layer.path, layer.precision))
         if not _known(layer, layer.h * layer.w):
             raise NotExportable(_what(layer))
     writer = GraphWriter(INPUT, (batch, *network.input_shape))

@@ -78,9 +78,9 @@ def test_what_a_spec_adds_is_counted() -> None:
     space = space_of(text % ", ".join(names))
     found = space.cost([with_precision(space, space.largest, name) for name in names])
     biases, channels = 4 * (5 + 3), 5 + 3
-    packed = [34 + 4 + 4 * channels, 34 + 4 + 4 * 2, 34 + 4 + 4 * channels + 2 + 1, 27 + 3 + 4 * channels]
+    packed = [34 + 4 + 4 * channels, 34 + 4 + 4 * 2, 35 + 5 + 4 * channels, 27 + 3 + 4 * channels]
     assert found["size_bytes"].tolist() == [biases + size for size in [*packed, 34 + 4 + 4 * channels + 2 * 16]]
-    shipped = [68 + 8 + 4 * channels, 68 + 8 + 4 * 2, 68 + 8 + 4 * channels + 3 + 2, 68 + 8 + 4 * channels]
+    shipped = [68 + 8 + 4 * channels, 68 + 8 + 4 * 2, 70 + 9 + 4 * channels, 68 + 8 + 4 * channels]
     assert found["shipped_bytes"].tolist() == [biases + size for size in [*shipped, 68 + 8 + 4 * channels + 2 * 16]]
 
 

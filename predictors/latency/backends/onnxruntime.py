@@ -14,6 +14,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from spaces.precision import Precision
+
 NAME = "onnxruntime"
 
 
@@ -31,6 +33,19 @@ MENU: dict[str, Kernel] = {
     "w4a8": Kernel("container", "w8a8"),
 }
 """Precision -> kernel, for convolutions and linear layers."""
+
+
+
+def kernel(precision: Precision) -> Kernel | None:
+    """How the device runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
+
+    How a scale was found, and how its values were rounded in training, is nothing to a kernel.
+    """
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return None if precision.quantized else MENU["float"]
+    return MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
+
 
 _INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 _FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}

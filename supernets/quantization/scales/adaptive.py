@@ -1,4 +1,4 @@
-"""Scales: from the values of a tensor to the step between its codes."""
+"""The rule of this platform: all of the range where codes are many, most of it where they are few."""
 
 from __future__ import annotations
 
@@ -6,41 +6,29 @@ import torch
 from torch import Tensor
 
 from spaces import QuantSpec
+from supernets.quantization.scales.base import SMALLEST, Grid, between, upto
 
-_SMALLEST_SCALE = 1e-6  # a channel of zeros still needs a step; small enough to change nothing else
+_FEW_BITS = 4
 
 
-def weight_scale(weight: Tensor, spec: QuantSpec) -> Tensor:
-    """Step per output channel (c_out,) of the *active* slice ``weight`` (c_out, ...).
+def adaptive(rows: Tensor, spec: QuantSpec, role: str, parameter: float) -> Grid:
+    """Above 4 bits, and for all but weights, the whole range: absmax, or min-max where there is an offset.
 
-    Above 4 bits the largest magnitude is the last code. At 4 bits and below a large outlier would waste the few
-    codes, so the step is ``2 mean|w| / sqrt(highest code)``: the start value of learned step sizes (Esser et al. 2020,
-    "Learned Step Size Quantization", section 2.1), here recomputed from the slice instead of learned, so that it fits
-    every width.
+    At 4 bits and below a large weight would waste the few codes, so the step is ``2 mean|w| / sqrt(highest code)``: the
+    start value of learned steps (Esser et al. 2020, "Learned Step Size Quantization", section 2.1), here recomputed
+    from the slice instead of learned, so that it fits every width. With an offset it is that of the distances from the
+    mean, which is put in the middle of the codes.
     """
-    magnitude = weight.detach().abs().flatten(1)
-    absmax, start = magnitude.amax(dim=1) / spec.highest, 2.0 * magnitude.mean(dim=1) / spec.highest**0.5
-    return (absmax if spec.bits > 4 else start).clamp_min(_SMALLEST_SCALE)
-
-
-def activation_grid(low: Tensor, high: Tensor, spec: QuantSpec) -> tuple[Tensor, Tensor]:
-    """(scale, integer zero-point int32), scalars, for values in [low, high].
-
-    Zero is always on the grid (padding and ReLU need it), and after a ReLU the zero-point is 0: the bottom of the
-    range, where the clip of the integer kernel is the ReLU.
-    """
-    low, high = low.clamp_max(0.0), high.clamp_min(0.0)
-    scale = ((high - low) / spec.highest).clamp_min(_SMALLEST_SCALE)
-    zero_point = torch.round(-low / scale).clamp(0, spec.highest).to(torch.int32)
-    return scale, zero_point
-
-
-def narrowed(scale: Tensor, zero_point: Tensor, stored: QuantSpec, spec: QuantSpec) -> tuple[Tensor, Tensor]:
-    """(scale, zero-point) of ``spec`` over the range of a grid of ``stored``; that grid itself if bits are equal.
-
-    A tensor is stored once, in the bits that its widest reader wants; a reader of fewer bits rounds it again.
-    """
-    if spec.bits == stored.bits:
-        return scale, zero_point
-    low, high = (stored.lowest - zero_point) * scale, (stored.highest - zero_point) * scale
-    return activation_grid(low, high, spec)
+    rows = rows.detach()
+    few = role == "weight" and spec.bits <= _FEW_BITS
+    if spec.offset == "none":
+        magnitude = rows.abs()
+        if few:
+            return (2.0 * magnitude.mean(dim=1) / spec.format.high**0.5).clamp_min(SMALLEST), None
+        return upto(magnitude.amax(dim=1), spec)
+    if not few:
+        return between(*torch.aminmax(rows, dim=1), spec)
+    half = (spec.highest - spec.lowest) / 2
+    mean = rows.mean(dim=1)
+    step = (2.0 * (rows - mean[:, None]).abs().mean(dim=1) / half**0.5).clamp_min(SMALLEST)
+    return step, spec.lowest + half - mean / step
