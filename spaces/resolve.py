@@ -115,7 +115,9 @@ def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]])
             return tuple(precision.parse(str(v)) for v in choices[field.name])
         case Split():
             parts = [getattr(field, f.name) for f in fields(field)]
-            return tuple(_parts(*row) for row in product(*(choices[p.name] if isinstance(p, Chosen) else [p] for p in parts)))
+            return tuple(
+                _parts(*row) for row in product(*(choices[p.name] if isinstance(p, Chosen) else [p] for p in parts))
+            )
 
 
 def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Value], Ints]:

@@ -42,7 +42,10 @@ def misplaced(space: Space) -> Iterator[tuple[str, Precision, Refused]]:
             continue
         terms = np.unique((c.c_in // np.maximum(c.groups, 1))[c.exists]).tolist()
         padded = c.record.kind == "conv" and (c.kernel.max() > 1 if c.record.padding is None else c.record.padding)
-        places = Place("weight", inputs=terms), Place("input", bool(padded), inputs=np.unique(c.c_in[c.exists]).tolist())
+        places = (
+            Place("weight", inputs=terms),
+            Place("input", bool(padded), inputs=np.unique(c.c_in[c.exists]).tolist()),
+        )
         for found in dict.fromkeys(c.precisions):
             for spec, place in zip((found.weight, found.input), places, strict=True):
                 if spec is not None and (wrong := refusal(spec, place)) is not None:

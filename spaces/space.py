@@ -21,8 +21,8 @@ from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.extent import Extent, extents
-from spaces.notations.base import Notation
 from spaces.layers import WEIGHTED
+from spaces.notations.base import Notation
 from spaces.outline import Outline
 from spaces.precision import Precision
 from spaces.resolve import precisions_of

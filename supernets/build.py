@@ -22,15 +22,17 @@ from supernets.elastic import (
     owners,
     pooled,
 )
-from supernets.graph import Program, program, run
 from supernets.functions import ACTIVATIONS
+from supernets.graph import Program, program, run
 from supernets.quantization import (
     ACTIVATION,
+    TOPS,
     activation_grid,
     bias_steps,
+    kernels,
+    quantize_activated,
     quantize_activation,
     quantize_dynamic,
-    quantize_positive,
 )
 from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
@@ -55,7 +57,7 @@ class Supernet(nn.Module):
     in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
     """
 
-    def __init__(self, space: Space, seed: int, entangled: bool = False) -> None:
+    def __init__(self, space: Space, seed: int, entangled: bool = False, compiled: bool = False) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
@@ -68,6 +70,7 @@ class Supernet(nn.Module):
             for record in self.outline.records:
                 if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
+        self._kernels = kernels.compiled() if compiled else kernels.EAGER
         self.draws = torch.Generator()
         self.draws.manual_seed(seed)
         self._allow()
@@ -78,7 +81,7 @@ class Supernet(nn.Module):
         for path, precisions in self.space.precisions.items():
             found.setdefault(self._owners.get(path, path), []).extend(precisions)
         for path, precisions in found.items():
-            self.weighted(path).allow(list(dict.fromkeys(precisions)), self.draws)
+            self.weighted(path).allow(list(dict.fromkeys(precisions)), self.draws, self._kernels)
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
@@ -141,7 +144,7 @@ class Supernet(nn.Module):
         needed = not self.training and selection.calibration is None and selection.records is None
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        return run(selection.program, inputs, self._weighted, self._store)
+        return run(selection.program, inputs, self._weighted, self._store, self._kernels)
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None
@@ -197,8 +200,8 @@ class Supernet(nn.Module):
 
     def _store(self, name: str, x: Tensor, activation: str) -> Tensor:
         assert self._selection is not None
-        if activation == "relu" and self._selection.calibration is None and self._selection.records is None:
-            return quantize_positive(x)
+        if activation in TOPS and self._selection.calibration is None and self._selection.records is None:
+            return quantize_activated(x, activation, kernels=self._kernels)
         if activation != "none":
             x = ACTIVATIONS[activation](x)
         if self._selection.calibration is not None:
@@ -225,10 +228,11 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
+def build(space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False) -> Supernet:
     """A freshly initialised supernet; the same space and seed give the same weights.
 
     ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
+    ``compiled``: the quantizers of activations are compiled in training (:mod:`supernets.quantization.kernels`).
     Raises :class:`NotBuildable` for a space without layers.
     """
-    return Supernet(space, seed, entangled)
+    return Supernet(space, seed, entangled, compiled)

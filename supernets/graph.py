@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from spaces import INPUT, Layer
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
-from supernets.quantization import positive
+from supernets.quantization import TOPS, activated
+from supernets.quantization.kernels import EAGER, Kernels
 
 
 def stored8(layers: Sequence[Layer]) -> list[str]:
@@ -52,7 +53,7 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
     others = {name for y in layers if y.precision.input is None or y.precision.integer for name in y.inputs}
-    return frozenset(y.path for y in layers[:-1] if y.activation == "relu" and y.path not in others)
+    return frozenset(y.path for y in layers[:-1] if y.activation in TOPS and y.path not in others)
 
 
 def run(
@@ -60,6 +61,7 @@ def run(
     inputs: Sequence[Tensor],
     weighted: Callable[[Layer, Tensor], Tensor],
     store: Callable[[str, Tensor, str], Tensor],
+    kernels: Kernels = EAGER,
 ) -> Tensor:
     """Output of the last layer.
 
@@ -80,7 +82,8 @@ def run(
         if layer.path in program.kept:
             y = store(layer.path, y, layer.activation)
         elif layer.activation != "none":
-            y = positive(y) if layer.path in program.rounded else ACTIVATIONS[layer.activation](y)
+            known = layer.path in program.rounded
+            y = activated(y, layer.activation, kernels) if known else ACTIVATIONS[layer.activation](y)
         values[layer.path] = y
         for name in done:
             del values[name]

@@ -1,9 +1,9 @@
 """Precisions as data: how a layer's weight and its input are represented, under which names, and what is legal where."""
 
 from spaces.precision.forms import FORMS, Format
+from spaces.precision.mapping import ROLES, from_mapping
 from spaces.precision.methods import GRADIENTS, GRANULARITIES, OFFSETS, ROUNDINGS, SCALES
 from spaces.precision.names import ALIASES, LETTERS, name_of, spec_of
-from spaces.precision.mapping import ROLES, from_mapping
 from spaces.precision.pair import FLOAT, Precision, parse
 from spaces.precision.refused import Refused
 from spaces.precision.roles import Place, menu, refusal

@@ -12,6 +12,7 @@ from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments
 from supernets.elastic.slices import channel_slice
 from supernets.quantization import Codes, Cut, ElasticQuantizer
+from supernets.quantization.kernels import Kernels
 from supernets.quantization.roundings import Draws
 
 
@@ -29,12 +30,12 @@ class ElasticWeighted(ElasticLayer):
         self.quantizer, self.input_quantizer = ElasticQuantizer("weight"), ElasticQuantizer("input")
         self.draws: Draws = None
 
-    def allow(self, precisions: Sequence[Precision], draws: Draws) -> None:
+    def allow(self, precisions: Sequence[Precision], draws: Draws, kernels: Kernels) -> None:
         """Make the tables that these precisions learn."""
         weights = [p.weight for p in precisions if p.weight is not None]
         self.quantizer = ElasticQuantizer("weight", weights, tuple(self.full.shape))
         self.input_quantizer = ElasticQuantizer("input", [p.input for p in precisions if p.input is not None])
-        self.draws = draws
+        self.draws, self.input_quantizer.kernels = draws, kernels
 
     @property
     def full(self) -> Tensor:

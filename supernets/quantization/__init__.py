@@ -2,12 +2,13 @@
 
 from supernets.quantization.activations import (
     ACTIVATION,
+    TOPS,
+    activated,
     activation_grid,
     narrowed,
-    positive,
+    quantize_activated,
     quantize_activation,
     quantize_dynamic,
-    quantize_positive,
 )
 from supernets.quantization.elastic import Codes, Cut, ElasticQuantizer, decoded
 from supernets.quantization.quantizer import bias_steps, quantize_weight, weight_codes, weight_scale
@@ -15,18 +16,19 @@ from supernets.quantization.straight import gradient_times, straight_through
 
 __all__ = [
     "ACTIVATION",
+    "TOPS",
     "Codes",
     "Cut",
     "ElasticQuantizer",
+    "activated",
     "activation_grid",
     "bias_steps",
     "decoded",
     "gradient_times",
     "narrowed",
-    "positive",
+    "quantize_activated",
     "quantize_activation",
     "quantize_dynamic",
-    "quantize_positive",
     "quantize_weight",
     "straight_through",
     "weight_codes",

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from spaces import QuantSpec
 from spaces.precision import name_of
-from supernets.quantization.formats import Levels, fitted, uniform
-from supernets.quantization.granularity import rows, spread
+from supernets.quantization.formats import Integers, Levels, fitted, uniform
+from supernets.quantization.granularity import spread
+from supernets.quantization.kernels import EAGER
 from supernets.quantization.methods import Methods, methods, whole
 from supernets.quantization.roundings import Draws, learned, start
 from supernets.quantization.scales import SMALLEST, Grid
-from supernets.quantization.straight import gradient_times, rounded, straight_through
+from supernets.quantization.straight import Limits, clipped, gradient_times, rounded, straight_through
 
 Cut = Callable[[Tensor], Tensor]
 """The active slice of a table in the shape of the largest weight, or with an entry per output channel."""
@@ -53,6 +54,7 @@ class ElasticQuantizer(nn.Module):
     def __init__(self, role: str, specs: Iterable[QuantSpec] = (), shape: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.role = role
+        self.kernels = EAGER
         self.tables = nn.ParameterDict()
         for spec in dict.fromkeys(specs):
             channels = shape[0] if spec.granularity == "channel" else 1
@@ -100,7 +102,11 @@ class ElasticQuantizer(nn.Module):
             return self._between(x, scale, zero, found, cut, hard)
         book = self._levels(x, scale, spec, hard) if spec.format.learned else None
         levels = found.levels(None if real else zero, None if book is None else book.detach())
-        limits = (levels.low, levels.high) if hasattr(levels, "low") else (spec.format.low, spec.format.high)
+        limits: Limits = (spec.format.low, spec.format.high)
+        if isinstance(levels, Integers):
+            limits = levels.low, levels.high
+            if self._plain(spec, scale) and not hard and not real:
+                return clipped(x, scale, zero, *limits, self.kernels)  # type: ignore[arg-type]
         rounding = found.rounding.evaluation if hard else found.rounding.training
         y = rounded(x, scale, zero, levels, rounding, found.gradient, limits, real, draws)
         if book is None or not book.requires_grad:
@@ -126,6 +132,10 @@ class ElasticQuantizer(nn.Module):
             level = level + moved
         code = level if spec.format.kind == "integer" else form.encode(level)
         return Codes(code, scale, zero, levels)
+
+    def _plain(self, spec: QuantSpec, scale: Tensor) -> bool:
+        """Whether one pass does it: a large tensor on one grid, clipped, the scale learned."""
+        return self.role == "input" and scale.dim() == 0 and (spec.rounding, spec.gradient) == ("nearest", "clipped")
 
     @property
     def _soft(self) -> bool:

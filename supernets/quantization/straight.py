@@ -9,7 +9,11 @@ from torch import Tensor
 
 from supernets.quantization.formats import Number
 from supernets.quantization.gradients import Gradient
+from supernets.quantization.kernels import Kernels
 from supernets.quantization.roundings.base import Draws, Round
+
+Limits = tuple[float | Tensor, float | Tensor]
+"""The outermost levels."""
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -45,6 +49,30 @@ def gradient_times(x: Tensor, factor: float) -> Tensor:
     return _Times.apply(x, factor)  # type: ignore[no-untyped-call, no-any-return]
 
 
+class _Clipped(torch.autograd.Function):
+    """As :class:`_Rounded` of integers on one grid, clipped, with a byte per value kept; ``zero`` is whole."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, kernels: Kernels
+    ) -> Tensor:  # fmt: skip
+        y, error = kernels.clipped(x, scale, low, high)
+        ctx.limits, ctx.kernels = (low, high), kernels
+        ctx.save_for_backward(error, scale)
+        return y  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        error, scale = ctx.saved_tensors
+        to_x, to_scale, to_zero = ctx.kernels.clipped_back(gradient, error, *ctx.limits)
+        return to_x, to_scale, to_zero * scale if ctx.needs_input_grad[2] else None, None, None, None
+
+
+def clipped(x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, kernels: Kernels) -> Tensor:
+    """``x`` on the levels ``low`` to ``high``, moved by a whole ``zero`` already."""
+    return _Clipped.apply(x, scale, zero, low, high, kernels)  # type: ignore[no-untyped-call, no-any-return]
+
+
 class _Rounded(torch.autograd.Function):
     """``(Q(x / scale + zero) - zero) scale``; with d the slope, the gradients are d, Q - zero - x d / scale, and
     scale (d - 1) to x, scale and zero: inside the range 1, the rounding error and 0, beyond it 0, the end and -scale."""
@@ -52,7 +80,7 @@ class _Rounded(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, levels: Number, rounding: Round, gradient: Gradient,
-        limits: tuple[float | Tensor, float | Tensor], real: bool, draws: Draws,
+        limits: Limits, real: bool, draws: Draws,
     ) -> Tensor:  # fmt: skip
         u = x / scale
         moved = u + zero if zero is not None and real else u
@@ -80,7 +108,7 @@ class _Rounded(torch.autograd.Function):
 
 def rounded(
     x: Tensor, scale: Tensor, zero: Tensor | None, levels: Number, rounding: Round, gradient: Gradient,
-    limits: tuple[float | Tensor, float | Tensor], real: bool = False, draws: Draws = None,
+    limits: Limits, real: bool = False, draws: Draws = None,
 ) -> Tensor:  # fmt: skip
     """``x`` on a grid. ``levels`` are moved by a whole ``zero`` already, a ``real`` one is added before the rounding."""
     return _Rounded.apply(x, scale, zero, levels, rounding, gradient, limits, real, draws)  # type: ignore[no-untyped-call, no-any-return]

@@ -56,7 +56,7 @@ def train(
     Raises:
         TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
     """
-    optimiser = _optimiser(net, recipe)
+    optimiser = optimiser_of(net, recipe)
     losses = _restore(net, optimiser, checkpoints.latest())
     epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed, data.loss), optimiser, progress)
     net.train()
@@ -122,7 +122,7 @@ def _factor(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _optimiser(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
+def optimiser_of(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
     decayed = [p for p in net.parameters() if p.dim() > 1]
     others = [p for p in net.parameters() if p.dim() <= 1]
     groups: list[dict[str, Any]] = [

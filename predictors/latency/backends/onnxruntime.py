@@ -35,7 +35,6 @@ MENU: dict[str, Kernel] = {
 """Precision -> kernel, for convolutions and linear layers."""
 
 
-
 def kernel(precision: Precision) -> Kernel | None:
     """How the device runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
 

@@ -26,4 +26,16 @@ def number(form: Format, levels: Tensor | None = None) -> Number:
     return KINDS[form.kind](form) if levels is None else Levels(levels)
 
 
-__all__ = ["KINDS", "Binary", "Integers", "Levels", "MidRise", "Minifloat", "Number", "fitted", "number", "powers_of_two", "uniform"]
+__all__ = [
+    "KINDS",
+    "Binary",
+    "Integers",
+    "Levels",
+    "MidRise",
+    "Minifloat",
+    "Number",
+    "fitted",
+    "number",
+    "powers_of_two",
+    "uniform",
+]

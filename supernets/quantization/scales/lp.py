@@ -25,7 +25,9 @@ def lp(rows: Tensor, spec: QuantSpec, role: str, parameter: float) -> Grid:
     for i in range(_STEPS):
         kept = 1 - i / 100
         symmetric = spec.offset == "none"
-        step, zero = upto(torch.maximum(-low, high) * kept, spec) if symmetric else between(low * kept, high * kept, spec)
+        step, zero = (
+            upto(torch.maximum(-low, high) * kept, spec) if symmetric else between(low * kept, high * kept, spec)
+        )
         error = (rounded(rows, step, zero, spec) - rows).abs_().pow_(parameter).mean(dim=1)
         better = error < least
         least, best = torch.where(better, error, least), torch.where(better, step, best)
