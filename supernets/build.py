@@ -62,6 +62,7 @@ class Supernet(nn.Module):
         self.space = space
         self.outline = space.outline
         self._selection: Selection | None = None
+        self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}  # of the forward pass that is running
         check(space)
         self._owners = owners(self.outline.records, space.extents) if entangled else {}
         self.elastic = nn.ModuleDict()
@@ -144,7 +145,10 @@ class Supernet(nn.Module):
         needed = not self.training and selection.calibration is None and selection.records is None
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        return run(selection.program, inputs, self._weighted, self._store, self._kernels)
+        self._narrow.clear()
+        y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+        self._narrow.clear()
+        return y
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None
@@ -172,9 +176,12 @@ class Supernet(nn.Module):
             return self._rounded(module, layer, x, spec)
         if spec.bits == ACTIVATION.bits:
             return x
-        if calibration is None:
-            return quantize_dynamic(x, spec)[0]
-        return quantize_activation(x, *calibration.input_grid(layer), spec)
+        if calibration is not None:
+            return quantize_activation(x, *calibration.input_grid(layer), spec)
+        key = (layer.inputs[0], spec, x.shape)  # a second reader takes what the first one rounded
+        if key not in self._narrow:
+            self._narrow[key] = quantize_dynamic(x, spec)[0]
+        return self._narrow[key]
 
     def _rounded(self, module: ElasticWeighted, layer: Layer, x: Tensor, spec: QuantSpec) -> Tensor:
         """``x`` on a grid of the layer's own: of the calibration where one grid is for all inputs, else of this batch."""

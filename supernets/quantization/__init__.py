@@ -12,7 +12,7 @@ from supernets.quantization.activations import (
 )
 from supernets.quantization.elastic import Codes, Cut, ElasticQuantizer, decoded
 from supernets.quantization.quantizer import bias_steps, quantize_weight, weight_codes, weight_scale
-from supernets.quantization.straight import gradient_times, straight_through
+from supernets.quantization.straight import straight_through
 
 __all__ = [
     "ACTIVATION",
@@ -24,7 +24,6 @@ __all__ = [
     "activation_grid",
     "bias_steps",
     "decoded",
-    "gradient_times",
     "narrowed",
     "quantize_activated",
     "quantize_activation",

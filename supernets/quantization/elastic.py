@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from supernets.quantization.kernels import EAGER
 from supernets.quantization.methods import Methods, methods, whole
 from supernets.quantization.roundings import Draws, learned, start
 from supernets.quantization.scales import SMALLEST, Grid
-from supernets.quantization.straight import Limits, clipped, gradient_times, rounded, straight_through
+from supernets.quantization.straight import Limits, clipped, rounded, straight_through
 
 Cut = Callable[[Tensor], Tensor]
 """The active slice of a table in the shape of the largest weight, or with an entry per output channel."""
@@ -55,6 +56,7 @@ class ElasticQuantizer(nn.Module):
         super().__init__()
         self.role = role
         self.kernels = EAGER
+        self._begun: set[str] = set()
         self.tables = nn.ParameterDict()
         for spec in dict.fromkeys(specs):
             channels = shape[0] if spec.granularity == "channel" else 1
@@ -79,17 +81,16 @@ class ElasticQuantizer(nn.Module):
         found = methods(spec, self.role)
         if not spec.learned:
             return found.grid(x)
-        count = spec.format.high * (x.numel() / (len(x) if spec.granularity == "channel" else 1))
         names = ("scale", "offset") if spec.offset != "none" else ("scale",)
         keys = [_key(spec, self.role, name) for name in names]
-        if not bool(self._part(keys[0], cut).all()):
+        if not self._all_begun(keys[0], cut):
             scale, zero = found.grid(x)
             if not self._soft:
                 return scale, zero
             for key, value in zip(keys, (scale, None if zero is None else -zero * scale), strict=False):
                 assert value is not None
                 self._start(key, value, cut)
-        parts = [gradient_times(self._part(key, cut), count**-0.5) for key in keys]
+        parts = [self._part(key, cut) for key in keys]
         scale = parts[0].abs().clamp_min(SMALLEST)
         return scale, None if len(parts) == 1 else -parts[1] / scale
 
@@ -102,13 +103,14 @@ class ElasticQuantizer(nn.Module):
             return self._between(x, scale, zero, found, cut, hard)
         book = self._levels(x, scale, spec, hard) if spec.format.learned else None
         levels = found.levels(None if real else zero, None if book is None else book.detach())
+        factor = (spec.format.high * x.numel() / max(1, scale.numel())) ** -0.5 if spec.learned else 1.0
         limits: Limits = (spec.format.low, spec.format.high)
         if isinstance(levels, Integers):
             limits = levels.low, levels.high
             if self._plain(spec, scale) and not hard and not real:
-                return clipped(x, scale, zero, *limits, self.kernels)  # type: ignore[arg-type]
+                return clipped(x, scale, zero, *limits, factor, self.kernels)  # type: ignore[arg-type]
         rounding = found.rounding.evaluation if hard else found.rounding.training
-        y = rounded(x, scale, zero, levels, rounding, found.gradient, limits, real, draws)
+        y = rounded(x, scale, zero, levels, rounding, found.gradient, limits, factor, real, draws)
         if book is None or not book.requires_grad:
             return y
         chosen = book[Levels(book.detach()).index((x / scale).detach())] * scale
@@ -150,7 +152,7 @@ class ElasticQuantizer(nn.Module):
 
     def _share(self, x: Tensor, scale: Tensor, form: object, spec: QuantSpec, cut: Cut) -> Tensor:
         key = _key(spec, self.role, "share")
-        if not bool(self._part(key, cut).all()):
+        if not self._all_begun(key, cut):
             begun = start(form, x.detach() / scale.detach())  # type: ignore[arg-type]
             if not self._soft:
                 return begun
@@ -170,6 +172,18 @@ class ElasticQuantizer(nn.Module):
     def _part(self, key: str, cut: Cut) -> Tensor:
         table: Tensor = self.tables[key]
         return table if table.numel() == 1 else cut(table)
+
+    def _all_begun(self, key: str, cut: Cut) -> bool:
+        """Whether every entry of the slice has started; once all of a table have, nobody looks again."""
+        if key in self._begun:
+            return True
+        if bool(self.tables[key].all()):
+            self._begun.add(key)
+        return bool(self._part(key, cut).all())
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._begun.clear()
+        super()._load_from_state_dict(*args)
 
     @torch.no_grad()
     def _start(self, key: str, values: Tensor, cut: Cut) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 STEPS = 252
 """Rounding errors are kept in this many parts of a step: from -126 to 126; -127 is a value above the range, 127 one below."""
 _FAR = 1e9
+_FEW = 1 << 15  # values; for fewer the way into compiled code takes longer than the passes
 
 
 def clipped(x: Tensor, scale: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
@@ -82,6 +83,8 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     made = torch.compile(kernel, dynamic=True)
 
     def call(x: Tensor, *others: Any) -> Any:
+        if x.numel() < _FEW:
+            return kernel(x, *others)
         flat = [v.reshape(-1) if isinstance(v, Tensor) and v.dim() else v for v in others]
         found = made(x.reshape(-1), *(torch.tensor(v) if isinstance(v, float) else v for v in flat))
         if isinstance(found, Tensor):

@@ -10,6 +10,7 @@ from torch import Tensor
 from supernets.quantization.formats import Number
 from supernets.quantization.gradients import Gradient
 from supernets.quantization.kernels import Kernels
+from supernets.quantization.roundings import nearest
 from supernets.quantization.roundings.base import Draws, Round
 
 Limits = tuple[float | Tensor, float | Tensor]
@@ -33,31 +34,16 @@ def straight_through(x: Tensor, quantized: Tensor) -> Tensor:
     return _StraightThrough.apply(x, quantized)  # type: ignore[no-untyped-call, no-any-return]
 
 
-class _Times(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
-        ctx.factor = factor
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.factor, None
-
-
-def gradient_times(x: Tensor, factor: float) -> Tensor:
-    """``x`` going forward, its gradient times ``factor`` going back (Esser et al. 2020, section 2.2)."""
-    return _Times.apply(x, factor)  # type: ignore[no-untyped-call, no-any-return]
-
-
 class _Clipped(torch.autograd.Function):
     """As :class:`_Rounded` of integers on one grid, clipped, with a byte per value kept; ``zero`` is whole."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, kernels: Kernels
+        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, factor: float,
+        kernels: Kernels,
     ) -> Tensor:  # fmt: skip
         y, error = kernels.clipped(x, scale, low, high)
-        ctx.limits, ctx.kernels = (low, high), kernels
+        ctx.limits, ctx.factor, ctx.kernels = (low, high), factor, kernels
         ctx.save_for_backward(error, scale)
         return y  # type: ignore[no-any-return]
 
@@ -65,50 +51,71 @@ class _Clipped(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         error, scale = ctx.saved_tensors
         to_x, to_scale, to_zero = ctx.kernels.clipped_back(gradient, error, *ctx.limits)
-        return to_x, to_scale, to_zero * scale if ctx.needs_input_grad[2] else None, None, None, None
+        to_zero = to_zero.mul_(scale).mul_(ctx.factor) if ctx.needs_input_grad[2] else None
+        return to_x, to_scale.mul_(ctx.factor), to_zero, *[None] * 4
 
 
-def clipped(x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, kernels: Kernels) -> Tensor:
-    """``x`` on the levels ``low`` to ``high``, moved by a whole ``zero`` already."""
-    return _Clipped.apply(x, scale, zero, low, high, kernels)  # type: ignore[no-untyped-call, no-any-return]
+def clipped(
+    x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, factor: float, kernels: Kernels
+) -> Tensor:
+    """``x`` on the levels ``low`` to ``high``, moved by a whole ``zero`` already. ``factor``: see :func:`rounded`."""
+    return _Clipped.apply(x, scale, zero, low, high, factor, kernels)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Rounded(torch.autograd.Function):
-    """``(Q(x / scale + zero) - zero) scale``; with d the slope, the gradients are d, Q - zero - x d / scale, and
-    scale (d - 1) to x, scale and zero: inside the range 1, the rounding error and 0, beyond it 0, the end and -scale."""
+    """``(Q(x / scale + zero) - zero) scale``. With d the slope, the gradients are d to x, Q - zero - d x / scale to the
+    scale and scale (d - 1) to zero: inside the range 1, the rounding error and 0, beyond it 0, its end and -scale.
+
+    Keeps x alone, a weight as a rule, which is there anyway; the rest is computed again.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, levels: Number, rounding: Round, gradient: Gradient,
-        limits: Limits, real: bool, draws: Draws,
+        limits: Limits, factor: float, real: bool, draws: Draws,
     ) -> Tensor:  # fmt: skip
         u = x / scale
         moved = u + zero if zero is not None and real else u
         level = rounding(levels, gradient.before(moved), draws)
-        if moved is not u:
+        if zero is not None and real:
             level = level - zero
-        slope = gradient.slope(moved, *limits)
-        error = None
-        if ctx.needs_input_grad[1]:
-            error = level - (u if slope is None else u * slope)
-        ctx.shapes = scale.shape, None if zero is None else zero.shape
-        ctx.save_for_backward(slope, error, scale if ctx.needs_input_grad[2] else None)
+        ctx.methods = gradient, limits, factor, real
+        learned = ctx.needs_input_grad[1]
+        if learned or not gradient.flat:
+            kept = None if rounding is nearest else level
+            ctx.levels = levels if learned and kept is None else None
+            ctx.save_for_backward(x, scale, zero, kept if learned else None)
         return level * scale
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        slope, error, scale = ctx.saved_tensors
-        to_x = gradient if slope is None else gradient * slope
-        to_scale = None if error is None else (gradient * error).sum_to_size(ctx.shapes[0])
-        to_zero = None
-        if scale is not None:
-            to_zero = ((to_x - gradient) * scale).sum_to_size(ctx.shapes[1])
-        return (to_x if ctx.needs_input_grad[0] else None, to_scale, to_zero, *[None] * 6)
+    def backward(ctx: Any, to_y: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, limits, factor, real = ctx.methods
+        nothing = [None] * 7
+        if not ctx.saved_tensors:
+            return to_y, None, None, *nothing
+        x, scale, zero, level = ctx.saved_tensors
+        u = x / scale
+        moved = u + zero if zero is not None and real else u
+        slope = gradient.slope(moved, *limits)
+        to_x, to_scale, to_zero = to_y if slope is None else to_y * slope, None, None
+        if ctx.needs_input_grad[1]:
+            if level is None:
+                level = ctx.levels.nearest(gradient.before(moved))
+                level = level - zero if zero is not None and real else level
+            error = level - (u if slope is None else u.mul_(slope))
+            to_scale = error.mul_(to_y).sum_to_size(scale.shape) * factor
+        if ctx.needs_input_grad[2]:
+            assert zero is not None
+            to_zero = ((to_x - to_y) * scale).sum_to_size(zero.shape) * factor
+        return to_x if ctx.needs_input_grad[0] else None, to_scale, to_zero, *nothing
 
 
 def rounded(
     x: Tensor, scale: Tensor, zero: Tensor | None, levels: Number, rounding: Round, gradient: Gradient,
-    limits: Limits, real: bool = False, draws: Draws = None,
+    limits: Limits, factor: float = 1.0, real: bool = False, draws: Draws = None,
 ) -> Tensor:  # fmt: skip
-    """``x`` on a grid. ``levels`` are moved by a whole ``zero`` already, a ``real`` one is added before the rounding."""
-    return _Rounded.apply(x, scale, zero, levels, rounding, gradient, limits, real, draws)  # type: ignore[no-untyped-call, no-any-return]
+    """``x`` on a grid. ``levels`` are moved by a whole ``zero`` already, a ``real`` one is added before the rounding.
+
+    The gradients to scale and zero are multiplied by ``factor`` (Esser et al. 2020, section 2.2).
+    """
+    return _Rounded.apply(x, scale, zero, levels, rounding, gradient, limits, factor, real, draws)  # type: ignore[no-untyped-call, no-any-return]

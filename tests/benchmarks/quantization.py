@@ -3,8 +3,8 @@
     python -m tests.benchmarks.quantization [--full] [--network NAME ...] [--precision NAME ...]
 
 A step is forward, loss, backward and optimiser, on one thread. The steps of the precisions take turns with those in
-float; the table shows the ratio of the medians of process time, and that of the bytes that autograd keeps for the
-backward pass, every storage counted once. All layers are quantized, first and last too. ``--full``: the published sizes of
+float; the table shows the ratio of the medians of process time, and that of the bytes of the parameters and
+of what autograd keeps for the backward pass, every storage counted once. All layers are quantized, first and last too. ``--full``: the published sizes of
 inputs and more turns.
 """
 
@@ -88,16 +88,13 @@ class Stepper:
         return time.process_time() - start
 
     def saved_bytes(self) -> int:
-        """What autograd keeps between forward and backward, weights not counted: they are there anyway."""
-        known = {p.untyped_storage().data_ptr() for p in self.net.parameters()}
-        kept: dict[int, int] = {}
+        """The parameters, and what autograd keeps beside them between forward and backward."""
+        kept = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in self.net.parameters()}
         held: list[Tensor] = []
 
         def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in known:
-                kept[storage.data_ptr()] = storage.nbytes()
-                held.append(tensor)  # so that no address is used twice
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            held.append(tensor)  # so that no address is used twice
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):

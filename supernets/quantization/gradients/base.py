@@ -8,8 +8,11 @@ from torch import Tensor
 class Gradient:
     """Stands for the derivative of the level with respect to ``u``, the value in units of the step.
 
-    ``parameter`` is the number after the method's name. ``low``, ``high`` are the outermost levels.
+    ``parameter`` is the number after the method's name; ``flat`` says that the slope is one everywhere. ``low``,
+    ``high`` are the outermost levels.
     """
+
+    flat = False
 
     def __init__(self, parameter: float = 0.0) -> None:
         self.parameter = parameter

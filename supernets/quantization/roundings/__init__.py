@@ -20,4 +20,4 @@ ROUNDINGS: Mapping[str, Rounding] = {
     "stochastic": Rounding(stochastic, nearest),
 }
 
-__all__ = ["ROUNDINGS", "Draws", "Rounding", "learned", "share", "start", "undecided"]
+__all__ = ["ROUNDINGS", "Draws", "Rounding", "learned", "nearest", "share", "start", "undecided"]
