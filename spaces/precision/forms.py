@@ -68,7 +68,7 @@ def _binary(bits: int, signed: bool) -> Format:
 
 def _power_of_two(bits: int, signed: bool) -> Format:
     """Zero and +-1, 1/2, 1/4, ...: one sign, 2^(bits - 1) - 1 exponents."""
-    return Format("power_of_two", bits, -1, 1, highest=(1 << bits) - 1)
+    return Format("power_of_two", bits, -1, 1, highest=(1 << bits) - 2)
 
 
 def _codebook(bits: int, signed: bool) -> Format:

@@ -117,12 +117,24 @@ class ElasticQuantizer(nn.Module):
         return straight_through(y, chosen.detach()) + (chosen - chosen.detach())
 
     @torch.no_grad()
-    def codes(self, x: Tensor, spec: QuantSpec, cut: Cut = lambda table: table, grid: Grid | None = None) -> Codes:
+    def around(self, x: Tensor, spec: QuantSpec, cut: Cut = lambda table: table) -> tuple[Tensor, Tensor, Tensor]:
+        """(level below, level above, value), all in units of the step: what evaluation decides between."""
+        found, (column, moved) = methods(spec, self.role), self._whole(x, spec, cut)[1]
+        levels = self._levels(x, column, spec, True) if spec.format.learned else None
+        u = found.gradient.before(x / column)
+        return *found.levels(moved, levels).around(u), u
+
+    def _whole(self, x: Tensor, spec: QuantSpec, cut: Cut) -> tuple[Grid, Grid]:
+        """The grid with whole zero-points, per row and in a shape to compute with."""
+        scale, zero = self.grid(x, spec, cut)
+        grid = scale, None if zero is None else whole(zero, spec)
+        return grid, methods(spec, self.role).fitted(grid, x, True)
+
+    @torch.no_grad()
+    def codes(self, x: Tensor, spec: QuantSpec, cut: Cut = lambda table: table) -> Codes:
         """``x`` as it is stored and exported; what evaluation computes with is exactly this, decoded."""
         found = methods(spec, self.role)
-        scale, zero = grid or self.grid(x, spec, cut)
-        zero = None if zero is None else whole(zero, spec)
-        column, moved = found.fitted((scale, zero), x, True)
+        (scale, zero), (column, moved) = self._whole(x, spec, cut)
         levels = self._levels(x, column, spec, True) if spec.format.learned else None
         form = found.levels(moved, levels)
         u = found.gradient.before(x / column)
