@@ -16,6 +16,7 @@ __all__ = [
     "NotBuildable",
     "Quantized",
     "Recipe",
+    "Simulated",
     "Supernet",
     "TrainingDiverged",
     "build",
