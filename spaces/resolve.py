@@ -195,7 +195,8 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
         "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
         "rows": sizes.rows, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
-        "precisions": precisions, "precision": which, "integer": exists & np.array([p.integer for p in precisions])[which],
+        "precisions": precisions, "precision": which,
+        "integer": exists & np.array([p.integer for p in precisions])[which],
         "weight_bits": bits[0] * exists, "input_bits": bits[1] * exists,
     }  # fmt: skip
 

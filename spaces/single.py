@@ -127,12 +127,13 @@ def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
         return _Form(inputs[int(whole(r.rows, nothing, read)[0])], {})
     shapes = [tuple(np.array([size], np.int64) for size in state[1:]) for state in inputs]
     draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
-    sizes = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
+    names = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
+    sizes: dict[str, Any] = {name: int(draft[name][0]) for name in names}
     layer = Layer(
         path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm, activation=r.activation,
         precision=draft["precisions"][draft["precision"][0]],
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
-        weight_of=r.weight_of, **{name: int(draft[name][0]) for name in sizes},
+        weight_of=r.weight_of, **sizes,
     )  # fmt: skip
     return _Form((r.path, layer.c_out, layer.out_h, layer.out_w), {(False, False, False): layer})
 

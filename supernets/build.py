@@ -81,8 +81,8 @@ class Supernet(nn.Module):
         found: dict[str, list[Precision]] = {}
         for path, precisions in self.space.precisions.items():
             found.setdefault(self._owners.get(path, path), []).extend(precisions)
-        for path, precisions in found.items():
-            self.weighted(path).allow(list(dict.fromkeys(precisions)), self.draws, self._kernels)
+        for path, every in found.items():
+            self.weighted(path).allow(list(dict.fromkeys(every)), self.draws, self._kernels)
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
@@ -184,7 +184,7 @@ class Supernet(nn.Module):
         return self._narrow[key]
 
     def _rounded(self, module: ElasticWeighted, layer: Layer, x: Tensor, spec: QuantSpec) -> Tensor:
-        """``x`` on a grid of the layer's own: of the calibration where one grid is for all inputs, else of this batch."""
+        """``x`` on a grid of the layer's own: the calibration's where one is for all inputs, else that of the batch."""
         assert self._selection is not None
         quantizer, calibration, records = module.input_quantizer, self._selection.calibration, self._selection.records
         if calibration is not None and layer.path in calibration.inputs:

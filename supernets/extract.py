@@ -78,8 +78,8 @@ def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration)
     if bias is None:
         bias = torch.zeros_like(factor)
     return Quantized(
-        stored.codes, stored.scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path, padding(layer),
-        layer.dilation, layer.groups, own,
+        stored.codes, stored.scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path,
+        padding(layer), layer.dilation, layer.groups, own,
     )  # fmt: skip
 
 

@@ -27,8 +27,9 @@ def stored8(layers: Sequence[Layer]) -> list[str]:
 class Program:
     """Layers of one architecture, and what else running them needs.
 
-    ``kept``: tensors stored in 8 bits; ``rounded``: those after a ReLU that every reader rounds for itself; ``done``: after each layer, the tensors that no later one reads; ``size``:
-    height and width that the input is brought to, ``None`` to take it as it is.
+    ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that every reader rounds for itself;
+    ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
+    brought to, ``None`` to take it as it is.
     """
 
     layers: tuple[Layer, ...]
@@ -65,10 +66,10 @@ def run(
 ) -> Tensor:
     """Output of the last layer.
 
-    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that is
-    stored in 8 bits, and of the name of its activation function, the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
-    token numbers, (b, t) or (b, sequences, t); several inputs are sequences (b, t), which may differ in length. The
-    output is a picture, (b, t, values) of sequences, else (b, values).
+    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
+    is stored in 8 bits, and the name of its activation function, the values that its readers see. Shapes: one input is
+    a picture (b, c, h, w) or sequences of token numbers, (b, t) or (b, sequences, t); several inputs are sequences
+    (b, t), which may differ in length. The output is a picture, (b, t, values) of sequences, else (b, values).
     """
     values: dict[str, Any] = {INPUT: inputs[0] if len(inputs) == 1 else tuple(inputs)}
     if program.size is not None and values[INPUT].shape[2:] != program.size:

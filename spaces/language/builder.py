@@ -89,7 +89,8 @@ class Builder:
             self.field(_within(option, place), place, f"precision.{role}.bits", "layer")
             for role, option in (("weights", parts.weights), ("inputs", parts.inputs))
         ]
-        return Split(*(b if isinstance(b, Chosen) else int(b) for b in bits), **settings)
+        weight, given = (b if isinstance(b, Chosen) else int(b) for b in bits)
+        return Split(weight, given, **settings)
 
     def finish(self) -> None:
         """Say what the file names and the network does not have."""

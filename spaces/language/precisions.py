@@ -1,7 +1,8 @@
 """The ``precision`` section: what each weighted layer reads its precision from.
 
 A precision by name (``w8a8``) or in the long form, or a choice of such; or, with ``split: true``, the parts of a
-precision as choices of their own (bits per layer, granularity and symmetry of the whole network); in either case ``except: {layer: precision}`` for layers that have another::
+precision as choices of their own (bits per layer, granularity and symmetry of the whole network); in either case
+``except: {layer: precision}`` for layers that have another::
 
     precision: {choice: [float, w8a8], per: block, except: {classifier: float}}
     precision: {split: true, weights: {bits: {range: [2, 8]}}, inputs: {bits: {range: [2, 8]}}}

@@ -1,4 +1,4 @@
-"""Precisions as data: how a layer's weight and its input are represented, under which names, and what is legal where."""
+"""Precisions as data: how a layer's weight and its input are represented, by which names, and what is legal where."""
 
 from spaces.precision.forms import FORMS, Format
 from spaces.precision.mapping import ROLES, from_mapping

@@ -18,7 +18,7 @@ from spaces.precision.refused import Refused, unknown
 
 @dataclass(frozen=True)
 class Format:
-    """``kind`` names the arithmetic; ``low``, ``high`` the outermost levels; ``lowest``, ``highest`` the outermost codes.
+    """``kind`` names the arithmetic; ``low``, ``high`` the outermost levels, ``lowest``, ``highest`` the last codes.
 
     Codes of integers are the integers; codes of the other kinds are the patterns 0..2^bits - 1. ``exponent`` and
     ``mantissa`` are bits of a minifloat. ``per_byte`` codes fit a byte when packed tightly, where that is more than 8 /

@@ -17,7 +17,7 @@ from spaces.precision.spec import QuantSpec
 
 ROLES = {"weights": "weight", "inputs": "input"}
 KEYS = ("bits", "format", "granularity", "group", "gradient", "offset", "rounding", "scale", "signed", "symmetric")
-_WORDS = {
+_WORDS: dict[str, dict[Any, str]] = {
     "symmetric": {True: "symmetric", False: "asymmetric"},
     "signed": {True: "signed", False: "unsigned"},
     "offset": {"none": "symmetric", "integer": "asymmetric", "real": "real"},

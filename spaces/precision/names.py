@@ -73,7 +73,7 @@ def spec_of(name: str, role: str) -> QuantSpec:
     if match is None:
         raise Refused(f"{name!r} does not start with {LETTERS[role]} and bits from 1 to 8", "unknown-name")
     given: dict[str, Any] = {}
-    for word in [part for word in words for part in ALIASES.get(word, (word,))]:
+    for word in [part for written in words for part in ALIASES.get(written, (written,))]:
         field, value = _meaning(word)
         if field in given:
             raise Refused(f"{name!r} says its {field} twice, as {given[field]!r} and {value!r}", "said-twice")
@@ -96,7 +96,8 @@ def _meaning(word: str) -> tuple[str, Any]:
 
 def _defaults(role: str, bits: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a name leaves out. Codes of what has an offset are unsigned, and so are inputs, which have one unless they
-    are said to be symmetric, or their scale rule is; one bit with a sign is binary, as an integer it could only be 0."""
+    are said to be symmetric, or their scale rule is. One bit with a sign is binary: as an integer it could only be 0.
+    """
     rule = SCALES.get(parted(given.get("scale", "adaptive"), SCALES)[0], SCALES["adaptive"])
     both = role in ("input", "attention")
     symmetric = given.get("offset", "integer" if rule.asymmetric and (both or not rule.symmetric) else "none") == "none"

@@ -21,8 +21,8 @@ class QuantSpec:
     unless ``form`` says otherwise; unsigned ones are 0..2^bits - 1. ``granularity``: which values share a scale, of
     ``group`` consecutive inputs where it is ``group``. ``offset``: ``none`` (symmetric), an ``integer`` zero-point, or
     ``real``: real in training, integer in evaluation and export; where not given, what the scale rule finds, and if it
-    finds both ``none`` for signed codes, ``integer`` for unsigned ones. ``gradient``, where not given, is ``clipped`` for learned
-    scales and ``ste`` else.
+    finds both, ``none`` for signed codes, ``integer`` for unsigned ones. ``gradient``, where not given, is ``clipped``
+    for learned scales and ``ste`` else.
 
     Words with a number, such as ``lp2.4``, set the parameter of a method; its default is left out.
 

@@ -100,5 +100,5 @@ class _Activated(torch.autograd.Function):
 
 
 def activated(x: Tensor, activation: str, kernels: Kernels = EAGER) -> Tensor:
-    """A function of :data:`TOPS` that keeps a byte per value: for what is rounded next, whose output nobody else keeps."""
+    """A function of :data:`TOPS` that keeps a byte per value: for outputs that are rounded next, and not kept else."""
     return _Activated.apply(x, TOPS[activation], kernels)  # type: ignore[no-untyped-call, no-any-return]

@@ -25,8 +25,8 @@ Cut = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Codes:
-    """A tensor as it is stored: ``codes`` (the levels themselves where these are whole numbers), and the grid, steps (k,)
-    and whole zero-points (k,); ``levels`` of a learned codebook."""
+    """A tensor as it is stored: ``codes`` (the levels themselves where these are whole numbers), and the grid: steps
+    (k,) and whole zero-points (k,); ``levels`` of a learned codebook."""
 
     codes: Tensor
     scale: Tensor
@@ -179,7 +179,8 @@ class ElasticQuantizer(nn.Module):
             if hard:
                 return begun
             table.data.copy_(begun)
-        return table.sort().values
+        ascending: Tensor = table.sort().values
+        return ascending
 
     def _part(self, key: str, cut: Cut) -> Tensor:
         table: Tensor = self.tables[key]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 STEPS = 252
-"""Rounding errors are kept in this many parts of a step: from -126 to 126; -127 is a value above the range, 127 one below."""
+"""Parts of a step in which errors are kept, from -126 to 126; -127 is a value above the range, 127 one below."""
 _FAR = 1e9
 _FEW = 1 << 15  # values; for fewer the way into compiled code takes longer than the passes
 
@@ -74,7 +74,7 @@ EAGER = Kernels()
 
 @cache
 def compiled() -> Kernels:
-    """Compiled at their first call, which takes seconds and a C++ compiler; the results are the same but for rounding."""
+    """Compiled at their first call, which takes seconds and a C++ compiler; equal results but for float rounding."""
     return Kernels(*(_compiled(getattr(EAGER, field.name)) for field in fields(Kernels)))
 
 

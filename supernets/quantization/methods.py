@@ -44,8 +44,8 @@ class Methods:
     def levels(self, zero: Tensor | None, levels: Tensor | None = None) -> Number:
         """The format, moved by whole zero-points, or of these learned levels."""
         if zero is not None:
-            zero = zero.detach() if zero.dim() else float(zero.detach())  # clipping by tensors takes four times as long
-            return Integers(self.spec.format.low - zero, self.spec.format.high - zero)
+            moved = zero.detach() if zero.dim() else float(zero.detach())  # clipping by tensors takes much longer
+            return Integers(self.spec.format.low - moved, self.spec.format.high - moved)
         return self.number if levels is None else number(self.spec.format, levels)
 
 

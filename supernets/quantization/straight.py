@@ -45,7 +45,7 @@ class _Clipped(torch.autograd.Function):
         y, error = kernels.clipped(x, scale, low, high)
         ctx.limits, ctx.factor, ctx.kernels = (low, high), factor, kernels
         ctx.save_for_backward(error, scale)
-        return y  # type: ignore[no-any-return]
+        return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.quantization [--full] [--network NAME ...] [--precision NAME ...]
 
 A step is forward, loss, backward and optimiser, on one thread. The steps of the precisions take turns with those in
-float; the table shows the ratio of the medians of process time, and that of the bytes of the parameters and
-of what autograd keeps for the backward pass, every storage counted once. All layers are quantized, first and last too. ``--full``: the published sizes of
-inputs and more turns.
+float; the table shows the ratio of the medians of process time, and that of the bytes of the parameters and of what
+autograd keeps for the backward pass, every storage counted once. All layers are quantized, first and last too.
+``--full``: larger inputs, more turns. ``--eager``: without compiled kernels, which need a C++ compiler.
 """
 
 from __future__ import annotations
@@ -115,9 +115,8 @@ def measure(network: str, precisions: list[str], turns: int, full: bool, compile
                 seconds[name].append(used)
     memory = {name: stepper.saved_bytes() for name, stepper in steppers.items()}
     base = statistics.median(seconds["float"])
-    print(
-        f"{network}, {batch} images of {size}x{size}, {turns} turns: float {base:.3f} s, {memory['float'] / 2**20:.0f} MiB"
-    )
+    about = f"{network}, {batch} images of {size}x{size}, {turns} turns"
+    print(f"{about}: float {base:.3f} s, {memory['float'] / 2**20:.0f} MiB")
     for name in precisions:
         kind = PRECISIONS.get(name, COMPUTED)
         ratio, kept = statistics.median(seconds[name]) / base, memory[name] / memory["float"]

@@ -1,4 +1,4 @@
-"""Precisions without an integer kernel: trained, calibrated and extracted like any other, and refused at export by name."""
+"""Precisions without an integer kernel: trained, calibrated, extracted like any other; refused at export by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Space
+from spaces.precision import parse
 from spaces.randomness import generator
 from spaces.yaml.writer import dump
 from supernets import Recipe, Simulated, Supernet, build, export, extract, fresh_network, train
@@ -90,13 +91,11 @@ def same(net: Supernet, architecture: Architecture, rtol: float = 1e-4, atol: fl
         assert_close(loaded.eval()(x), plain(x), rtol=rtol, atol=atol * float(expected.abs().max().clamp_min(1)))
 
 
-@pytest.mark.parametrize("name", MENU)
+@pytest.mark.parametrize("name", [name for name in MENU if not parse(name).integer])  # test_integer_layers has those
 def test_a_slice_is_its_extraction_in_every_precision(name: str) -> None:
     """In double precision: no tie falls the other way."""
     net = seen(randomised(space((name,)))).double()
     for architecture in net.space.sample_many(2, generator(0, "test"), by_choice=True):
-        if name == "w8a8":  # its biases are of whole steps: see test_integer_layers
-            continue
         same(net, architecture, 1e-7, 1e-7)
 
 
@@ -122,8 +121,7 @@ def test_all_bits_granularities_and_symmetries_are_one_choice() -> None:
     net = randomised(some)
     x = inputs(some, 8)
     for name in EVERY_BIT[::5]:
-        architecture = some.complete({"precision": some.choices[some.column["precision"]].values[EVERY_BIT.index(name)]},
-                                     generator(0, "test"))  # fmt: skip
+        architecture = some.complete({"precision": parse(name).name}, generator(0, "test"))
         net.train()
         with net.active(architecture):
             net(x).sum().backward()  # type: ignore[no-untyped-call]
@@ -131,7 +129,7 @@ def test_all_bits_granularities_and_symmetries_are_one_choice() -> None:
         net.float()
 
 
-@pytest.mark.parametrize("name", sorted(set(CHANGES) - {"quantnas_sr", "nas_bench_macro"}))
+@pytest.mark.parametrize("name", sorted(CHANGES))
 def test_every_family_trains_in_a_simulated_precision(name: str) -> None:
     """Precision only: every other choice at its largest."""
     base = small(name)
@@ -224,8 +222,8 @@ def test_a_simulated_precision_is_refused_at_export_by_name() -> None:
 def test_integer_weights_are_exported_however_their_scale_was_found() -> None:
     """Learned steps, one for the whole tensor, in 4 and 8 bits: the three forms agree."""
     names = ("w4-lsq/a8", "w4-tensor/a8", "w8-percentile/a8", "w4-stochastic/a8", "w4-tensor-eqnet/a8")
-    text = "model: {family: convnet, input: [1, 6, 6], classes: 3, stages: [{width: 4, depth: 2}]}\nprecision: {choice: [%s]}"
-    some = space_of(text % ", ".join(names))
+    model = "model: {family: convnet, input: [1, 6, 6], classes: 3, stages: [{width: 4, depth: 2}]}"
+    some = space_of(f"{model}\nprecision: {{choice: [{', '.join(names)}]}}")
     export.check(some)
     net = seen(randomised(some))
     for name in names:

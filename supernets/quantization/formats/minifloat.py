@@ -26,7 +26,7 @@ class Minifloat:
         return (clipped / step).round_().mul_(step)
 
     def around(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Levels below and above. Below zero the upper one may belong to a smaller exponent; both have it as a level."""
+        """Levels below and above; below zero the upper one may belong to a smaller exponent."""
         clipped = u.clamp(-self.high, self.high)
         step = self._step(clipped)
         below = (clipped / step).floor_().mul_(step)

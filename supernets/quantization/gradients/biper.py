@@ -9,7 +9,7 @@ from supernets.quantization.gradients.base import Gradient
 
 
 class BiPer(Gradient):
-    """Forward ``sign(sin(w u))``, backward ``w cos(w u)``; ``parameter`` is w (Vargas et al. 2024, BiPer, section 3.2)."""
+    """Forward ``sign(sin(w u))``, backward ``w cos(w u)``; ``parameter`` is w (Vargas et al. 2024, section 3)."""
 
     def before(self, u: Tensor) -> Tensor:
         """The sine."""

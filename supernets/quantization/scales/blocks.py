@@ -1,7 +1,7 @@
 """Scales of small blocks that are small floats themselves.
 
-Sources: OCP microscaling formats 1.0 (2023), section 6.3, for powers of two; NVIDIA's NVFP4 (2025) for E4M3 scales over a
-float scale of the tensor.
+Sources: OCP microscaling formats 1.0 (2023), section 6.3, for powers of two; NVIDIA's NVFP4 (2025) for E4M3 scales over
+a float scale of the tensor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def mxceil(rows: Tensor, spec: QuantSpec, role: str, parameter: float) -> Grid:
 
 
 def nv(rows: Tensor, spec: QuantSpec, role: str, parameter: float) -> Grid:
-    """An E4M3 number per block times a float of the whole tensor, by which the largest block scale is E4M3's largest."""
+    """An E4M3 number per block times a float of the whole tensor, which makes the largest of them E4M3's largest."""
     most = _most(rows)
     whole = (most.max() / (_E4M3.high * spec.format.high)).clamp_min(SMALLEST**2)
     least = 2.0**-9  # E4M3's smallest: a block of zeros needs a step too

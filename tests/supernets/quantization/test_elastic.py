@@ -282,8 +282,9 @@ def test_tables_that_are_loaded_count_as_they_are() -> None:
 # --- who shares a scale -----------------------------------------------------------------------------------------------
 
 PLACES = {
-    ("weight", "tensor"): ((6, 8, 3, 3), 1), ("weight", "channel"): ((6, 8, 3, 3), 6), ("weight", "group4"): ((6, 8, 3, 3), 108),
-    ("input", "tensor"): ((2, 8, 5, 4), 1), ("input", "token"): ((2, 8, 5, 4), 40), ("input", "group4"): ((2, 8, 5, 4), 80),
+    ("weight", "tensor"): ((6, 8, 3, 3), 1), ("weight", "channel"): ((6, 8, 3, 3), 6),
+    ("weight", "group4"): ((6, 8, 3, 3), 108), ("input", "tensor"): ((2, 8, 5, 4), 1),
+    ("input", "token"): ((2, 8, 5, 4), 40), ("input", "group4"): ((2, 8, 5, 4), 80),
     ("kv", "channel"): ((2, 3, 7, 4), 12), ("kv", "head"): ((2, 3, 7, 4), 3), ("kv", "token"): ((2, 3, 7, 4), 42),
     ("attention", "head"): ((2, 3, 7, 7), 3), ("attention", "token"): ((2, 3, 7, 7), 42),
 }  # fmt: skip

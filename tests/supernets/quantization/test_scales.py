@@ -58,7 +58,7 @@ def test_every_rule_has_a_line_here() -> None:
 @settings(deadline=None, max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1), power=st.integers(-6, 6))
 def test_steps_grow_with_the_values(rule: str, seed: int, power: int) -> None:
-    """Twice the values, twice the step and the same zero-point; the sign of the values is nothing to symmetric steps."""
+    """Twice the values, twice the step and the same zero-point; the values' sign is nothing to symmetric steps."""
     spec, rows = spec_of(NAMES[rule], "weight"), normal(3, 64, seed=seed)
     (step, zero), (larger, same) = grid(spec, rows), grid(spec, rows * 2.0**power)
     assert step.shape == (3,)
