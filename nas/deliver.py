@@ -113,9 +113,7 @@ def _agreement(architecture: Architecture, forms: Sequence[torch.Tensor]) -> flo
 
 
 def _audited(architecture: Architecture, network: Network, model: bytes, threads: int) -> backend.Audit:
-    weighted = [layer for layer in network.layers if layer.kind in WEIGHTED]
-    audit = backend.audit(model, [layer.path for layer in weighted], threads)
-    wrong = audit.unintended({layer.path: layer.runs8 for layer in weighted})
+    audit, wrong = backend.audited(model, network.layers, threads)
     if wrong:
         raise ProofFailed(f"{architecture.key}: " + "; ".join(wrong))
     return audit

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from spaces.layers import WEIGHTED, Columns, Ints
 from spaces.precision import packed, shipped
+from spaces.resolve import at_each
 
 NAMES = (
     "parameters", "macs", "bit_operations", "bit_operations_with_sums", "size_bytes", "shipped_bytes",
@@ -74,8 +75,8 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
 
 def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
-    values, _ = _of_input(c, table, 2)
-    keys = _of_input(c, table, 1)[1]
+    values, _ = of_input(c, table, 2)
+    keys = of_input(c, table, 1)[1]
     return c.h * c.w * keys * (c.c_in + values) * c.exists
 
 
@@ -87,7 +88,7 @@ def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> 
     total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)
 
 
-def _of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
+def of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
     """(channels, places) of an input that is a layer's output; of the network's own input those of the first one."""
     column = c.inputs[:, number]
     channels, places = c.c_in.copy(), c.h * c.w
@@ -107,22 +108,22 @@ _PARAMETERS: dict[str, Callable[[Columns], Ints]] = {
 
 
 def _peak(table: Sequence[Columns], input_elements: Ints) -> NDArray[np.int64]:
-    n, every = len(input_elements), np.arange(len(input_elements))
+    n = len(input_elements)
     last_read = np.full((len(table) + 1, n), -1, np.int64)  # row -1, the last, is the network's input
     input8 = np.zeros(n, np.bool_)
     for i, c in enumerate(table):
         for column in c.inputs.T:
-            last_read[column, every] = np.where(c.exists, i, last_read[column, every])
+            at = at_each(column)
+            last_read[at] = np.where(c.exists, i, last_read[at])
         input8 |= c.exists & c.in8 & (c.inputs[:, 0] < 0)
     freed = np.zeros((len(table) + 1, n), np.int64)  # bytes that nobody needs after a step
     alive = input_elements * np.where(input8, 1, 4)
-    freed[last_read[-1], every] += alive
+    freed[at_each(last_read[-1])] += alive
     most = np.zeros(n, np.int64)
     for i, c in enumerate(table):
-        written = np.where(c.exists, c.c_out * c.out_h * c.out_w * np.where(c.out8, 1, 4), 0)
+        written = c.c_out * c.out_h * c.out_w * np.where(c.out8, 1, 4) * c.exists
         alive = alive + written
-        most = np.maximum(most, np.where(c.exists, alive, 0))
-        unread = last_read[i] < 0
-        freed[np.where(unread, i, last_read[i]), every] += written
+        most = np.maximum(most, alive, out=most, where=c.exists)
+        freed[at_each(np.where(last_read[i] < 0, i, last_read[i]))] += written
         alive = alive - freed[i]
     return most

@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 Ranges = tuple[tuple[int, int], ...]
 INPUT = "input"
 WEIGHTED = frozenset({"conv", "linear"})  # layers that have a precision
+FUSED = frozenset({"none", "relu"})  # activation functions that an integer convolution takes along
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,14 @@ class Layer:
     causal: bool = False
     weight_of: str | None = None
     channels: Ranges | None = None
+
+    @property
+    def sums8(self) -> bool:
+        """Whether it stores its sums in 8 bits before its activation function is computed, with floats.
+
+        An integer convolution gives 8 bits: without it, runtimes compute it with floats.
+        """
+        return self.kind == "conv" and self.runs8 and self.activation not in FUSED
 
 
 @dataclass(frozen=True)

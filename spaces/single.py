@@ -16,6 +16,7 @@ import numpy as np
 
 from spaces.choice import Value
 from spaces.layers import (
+    FUSED,
     INPUT,
     WEIGHTED,
     Bools,
@@ -104,13 +105,12 @@ def _stored(present: Sequence[_Form]) -> tuple[Layer, ...]:
     if not quantized:
         return tuple(drafts)
     wanted = {name for y in quantized for name in y.inputs}
-    read = {name for y in drafts for name in y.inputs}
     stored, found = set(wanted), []
     for form, y in zip(present, drafts, strict=True):
         inputs8 = [name in stored for name in y.inputs]
         runs8 = y.precision.integer if y.kind in WEIGHTED else y.kind in RUNS8 and all(inputs8)
         if y.kind in WEIGHTED:
-            stored |= {y.path} if runs8 and y.path in read else set()
+            stored |= {y.path} if runs8 and y.kind == "conv" and y.activation in FUSED else set()
         else:
             runs8 = runs8 and y.path in wanted
         formats = runs8, inputs8[0], y.path in stored

@@ -16,11 +16,29 @@ from supernets.functions import ACTIVATIONS, FUNCTIONS
 from supernets.quantization import TOPS, activated
 from supernets.quantization.kernels import EAGER, Kernels
 
+SUM = ":sum"
+"""After the path of a layer: its output before the activation function."""
+
 
 def stored8(layers: Sequence[Layer]) -> list[str]:
-    """Names of the tensors (``"input"`` or a layer's path) that are stored in 8 bits, in order."""
-    first = [INPUT] if any(layer.in8 and layer.inputs[0] == INPUT for layer in layers) else []
-    return first + [layer.path for layer in layers if layer.out8]
+    """Names of the tensors (``"input"``, a layer's path, or its path and :data:`SUM`) that are stored in 8 bits."""
+    names = [INPUT] if any(layer.in8 and layer.inputs[0] == INPUT for layer in layers) else []
+    for layer in layers:
+        names += [layer.path + SUM] if layer.sums8 else []
+        names += [layer.path] if layer.out8 else []
+    return names
+
+
+def live(layers: Sequence[Layer]) -> frozenset[str]:
+    """Paths of the layers that the output depends on, and that depend on the input: others a runtime may leave out."""
+    fed, read = {INPUT}, {layers[-1].path}
+    for layer in layers:
+        if layer.kind != "zero" and fed.intersection(layer.inputs):
+            fed.add(layer.path)
+    for layer in reversed(layers):
+        if layer.kind != "zero" and layer.path in read:
+            read.update(layer.inputs)
+    return frozenset(fed & read - {INPUT})
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,8 @@ def run(
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
         y = function(layer, *given) if function else CALLED[layer.kind](partial(weighted, layer), given[0])
+        if layer.sums8:
+            y = store(layer.path + SUM, y, "none")
         if layer.path in program.kept:
             y = store(layer.path, y, layer.activation)
         elif layer.activation != "none":

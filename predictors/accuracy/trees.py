@@ -23,10 +23,12 @@ class TreeEnsemble:
     @classmethod
     def fit(cls, features: NDArray[np.float32], targets: NDArray[np.float64], rng: np.random.Generator) -> TreeEnsemble:
         """Fit to features (n, d) and targets (n,)."""
-        from sklearn.ensemble import ExtraTreesRegressor
+        from sklearn.tree import ExtraTreeRegressor  # of the ensemble, copying parameters takes as long as fitting
 
-        forest = ExtraTreesRegressor(TREES, bootstrap=True, random_state=int(rng.integers(2**31)))
-        return cls(tuple(forest.fit(features, targets).estimators_))
+        data = np.ascontiguousarray(features, np.float32)
+        drawn = rng.multinomial(len(data), np.full(len(data), 1 / len(data)), TREES).astype(np.float64)
+        trees = [ExtraTreeRegressor(max_features=None, random_state=seed) for seed in rng.integers(2**31, size=TREES)]
+        return cls(tuple(tree.fit(data, targets, weights, False) for tree, weights in zip(trees, drawn, strict=True)))
 
     def votes(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """What each member predicts (members, n)."""

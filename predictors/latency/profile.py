@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from predictors.latency.backends import onnxruntime as backend
-from predictors.latency.key import Key, work
+from predictors.latency.key import Key
 from predictors.latency.model import weight_names
 from predictors.latency.probe import Partial, Progress, Timing, measure
 from predictors.latency.probes import empty_model, key_model, network_model
 from predictors.latency.table import Table
+from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.randomness import generator
 

@@ -59,9 +59,14 @@ class TiedLinear(nn.Module):
         self._embedding = (embedding,)  # in a tuple, torch does not take it for a part of this layer
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings, dtype=embedding.weight.dtype)) if bias else None
 
+    @property
+    def weight(self) -> Tensor:
+        """The embedding's."""
+        return self._embedding[0].weight
+
     def forward(self, x: Tensor) -> Tensor:
         """The layer applied to ``x``."""
-        return F.linear(x, self._embedding[0].weight, self.bias)
+        return F.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Sizes, as of torch's."""

@@ -44,6 +44,11 @@ class Network(nn.Module):
         grid: Tensor = self.grid(name)(y if activation == "none" else ACTIVATIONS[activation](y))
         return grid
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of the layers with parameters."""
+        return frozenset(name.replace("/", ".") for name in self.weighted)
+
     def module(self, path: str) -> nn.Module:
         """The layer with parameters at this path."""
         return self.weighted[path.replace(".", "/")]

@@ -82,6 +82,7 @@ def thinking(
 def thoughts(trials: int) -> None:
     """Time of the strategies alone, and of the ensemble's predictions."""
     ofa = spaces.load("ofa_mobilenetv3")
+    TreeEnsemble.fit(np.zeros((2, 1), np.float32), np.zeros(2), generator(0, "benchmark.imports"))
     for name in ("random", "regularized_evolution", "nsga2", "local_search", "mcts", "predictor_guided"):
         print(f"{name}: {thinking(name, ofa, 300, ['quality']):.2f} ms per proposal on {ofa.name}", flush=True)
     rng = generator(0, "benchmark.votes")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from predictors.latency import Table, Target, Timing, networks_to_time
-from predictors.latency.key import Key, work
+from predictors.latency.key import Key
 from predictors.latency.model import weight_names
 from predictors.latency.profile import distinct_keys, whole_network
+from predictors.latency.work import work
 from spaces import Batch, Space
 from spaces.randomness import generator
 from tests.examples import space_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from spaces import Layer
+from spaces.layers import WEIGHTED
 from spaces.precision import Precision
+from supernets.graph import live
 
 NAME = "onnxruntime"
 
@@ -141,8 +144,23 @@ class Audit:
         return found
 
 
-def audit(model: bytes, paths: Sequence[str], threads: int = 1) -> Audit:
-    """The executed kernels, and which of them runs the layer of each path."""
+def audited(model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
+    """The audit of a network's layers with weights, and what of it is unintended."""
+    needed = live(layers)
+    weighted = [y for y in layers if y.kind in WEIGHTED and y.path in needed]
+    functions = [y for y in layers if y.kind == "activation"]
+    after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
+    found = audit(model, [y.path for y in weighted], threads, after)
+    return found, found.unintended({y.path: y.runs8 for y in weighted})
+
+
+def audit(
+    model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
+) -> Audit:
+    """The executed kernels, and which of them runs the layer of each path.
+
+    ``after``: path -> activation layers that read it, whose names a kernel has that computes them as well.
+    """
     nodes = optimised(model, threads).graph.node
     kernels: dict[str, int] = {}
     for node in nodes:
@@ -150,13 +168,17 @@ def audit(model: bytes, paths: Sequence[str], threads: int = 1) -> Audit:
     computing = [node for node in nodes if node.op_type in _INTEGER | _FLOAT]
     layers = {}
     for path in paths:
-        name = re.compile(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])")  # the runtime's names of nodes derive from ours
-        mine = [node for node in computing if name.search(node.name)] or [
-            node for node in computing if _weighs(node, path)
-        ]
+        names = (path, *(after or {}).get(path, ()))
+        mine = [node for name in names for node in computing if _named(node, name)]
+        mine = mine or [node for node in computing if _weighs(node, path)]
         if mine:
             layers[path] = mine[0].op_type
     return Audit(kernels, layers)
+
+
+def _named(node: onnx.NodeProto, path: str) -> bool:
+    """Whether it has the name of the layer: the runtime's names derive from ours."""
+    return re.search(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])", node.name) is not None
 
 
 def _weighs(node: onnx.NodeProto, path: str) -> bool:
