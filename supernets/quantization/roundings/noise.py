@@ -15,12 +15,12 @@ from supernets.quantization.roundings.base import Draws
 
 def uniform(number: Number, u: Tensor, draws: Draws) -> Tensor:
     """Plus up to half a step in either direction."""
-    return _noisy(number, u, torch.rand(u.shape, generator=draws, dtype=u.dtype, device=u.device).sub_(0.5))
+    return _noisy(number, u, torch.rand(u.shape, generator=draws, dtype=u.dtype).to(u.device).sub_(0.5))
 
 
 def gaussian(number: Number, u: Tensor, draws: Draws) -> Tensor:
     """Plus normal numbers of half a step, as published."""
-    return _noisy(number, u, torch.randn(u.shape, generator=draws, dtype=u.dtype, device=u.device).mul_(0.5))
+    return _noisy(number, u, torch.randn(u.shape, generator=draws, dtype=u.dtype).to(u.device).mul_(0.5))
 
 
 def _noisy(number: Number, u: Tensor, noise: Tensor) -> Tensor:

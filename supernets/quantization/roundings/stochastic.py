@@ -13,5 +13,5 @@ def stochastic(number: Number, u: Tensor, draws: Draws) -> Tensor:
     """Source: Gupta et al. 2015, section 3.1. Beyond the outermost levels it is those."""
     below, above = number.around(u)
     share = (u - below) / (above - below)
-    drawn = torch.rand(u.shape, generator=draws, dtype=u.dtype, device=u.device)
+    drawn = torch.rand(u.shape, generator=draws, dtype=u.dtype).to(u.device)
     return torch.where(drawn < share, above, below)
