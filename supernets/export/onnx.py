@@ -32,11 +32,11 @@ def check(space: Space) -> None:
 
 
 def _stored(precision: Precision) -> bool:
-    """Whether a file can hold it: float, or codes of 4 or 8 bits over inputs of 8."""
+    """Whether a file can hold it: float, or codes of 8 bits, or of 4 or 2 in nibbles, over inputs of 8."""
     weight, given = precision.weight, precision.input
     if weight is None or given is None:
         return not precision.quantized
-    return precision.integer and weight.bits in (4, 8) and given.bits == 8
+    return precision.integer and weight.bits in (2, 4, 8) and given.bits == 8
 
 
 def _without_form(path: str, precision: Precision) -> str:

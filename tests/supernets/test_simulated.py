@@ -204,7 +204,7 @@ def test_a_simulated_precision_is_refused_at_export_by_name() -> None:
     text = (
         "model: {family: convnet, input: [1, 4, 4], classes: 3, stages: [{width: 4}]}\nprecision: {choice: [w8a8, %s]}"
     )
-    for name in ("w4-asymmetric/a8", "w4-lsq/a4", "w2a8", "w8/a8-symmetric", "w4-e2m1-absmax/float"):
+    for name in ("w4-asymmetric/a8", "w4-lsq/a4", "w3a8", "w8/a8-symmetric", "w4-e2m1-absmax/float"):
         some = space_of(text % name)
         said = "space example can be counted, drawn from and trained, not yet exported: "
         what = f"stages.0.0.conv: precision {name} has no ONNX form, it is simulated"
@@ -220,8 +220,8 @@ def test_a_simulated_precision_is_refused_at_export_by_name() -> None:
 
 
 def test_integer_weights_are_exported_however_their_scale_was_found() -> None:
-    """Learned steps, one for the whole tensor, in 4 and 8 bits: the three forms agree."""
-    names = ("w4-lsq/a8", "w4-tensor/a8", "w8-percentile/a8", "w4-stochastic/a8", "w4-tensor-eqnet/a8")
+    """Learned steps, one for the whole tensor, in 2, 4 and 8 bits: the three forms agree."""
+    names = ("w4-lsq/a8", "w4-tensor/a8", "w8-percentile/a8", "w4-stochastic/a8", "w4-tensor-eqnet/a8", "w2a8")
     model = "model: {family: convnet, input: [1, 6, 6], classes: 3, stages: [{width: 4, depth: 2}]}"
     some = space_of(f"{model}\nprecision: {{choice: [{', '.join(names)}]}}")
     export.check(some)

@@ -34,6 +34,7 @@ MENU: dict[str, Kernel] = {
     "float": Kernel("real", "float"),
     "w8a8": Kernel("real", "w8a8"),
     "w4a8": Kernel("container", "w8a8"),
+    "w2a8": Kernel("container", "w8a8"),
 }
 """Precision -> kernel, for convolutions and linear layers."""
 
