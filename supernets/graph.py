@@ -16,6 +16,7 @@ from supernets.functions import ACTIVATIONS, FUNCTIONS
 from supernets.quantization import TOPS, activated
 from supernets.quantization.kernels import EAGER, Kernels
 
+_FREE = frozenset({"add", "avg_pool", "concat", "flatten", "pool"})  # kinds that keep no input for the backward pass
 SUM = ":sum"
 """After the path of a layer: its output before the activation function."""
 
@@ -45,7 +46,7 @@ def live(layers: Sequence[Layer]) -> frozenset[str]:
 class Program:
     """Layers of one architecture, and what else running them needs.
 
-    ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that every reader rounds for itself;
+    ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that no reader keeps as it is;
     ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
     brought to, ``None`` to take it as it is.
     """
@@ -71,8 +72,10 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
 
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
-    others = {name for y in layers if y.precision.input is None or y.precision.integer for name in y.inputs}
-    return frozenset(y.path for y in layers[:-1] if y.activation in TOPS and y.path not in others)
+    own = {y.path for y in layers if y.precision.input is not None and not y.precision.integer}
+    found = {name for y in layers if y.path in own for name in y.inputs}
+    found -= {name for y in layers if y.path not in own and y.kind not in _FREE for name in y.inputs}
+    return frozenset(y.path for y in layers if y.activation in TOPS and y.path in found)
 
 
 def run(
