@@ -180,7 +180,7 @@ class Supernet(nn.Module):
             return quantize_activation(x, *calibration.input_grid(layer), spec)
         key = (layer.inputs[0], spec, x.shape)  # a second reader takes what the first one rounded
         if key not in self._narrow:
-            self._narrow[key] = quantize_dynamic(x, spec)[0]
+            self._narrow[key] = quantize_dynamic(x, spec, self._kernels)[0]
         return self._narrow[key]
 
     def _rounded(self, module: ElasticWeighted, layer: Layer, x: Tensor, spec: QuantSpec) -> Tensor:
@@ -213,7 +213,7 @@ class Supernet(nn.Module):
             x = ACTIVATIONS[activation](x)
         if self._selection.calibration is not None:
             return quantize_activation(x, *self._selection.calibration.grids[name])
-        quantized, limits = quantize_dynamic(x)
+        quantized, limits = quantize_dynamic(x, kernels=self._kernels)
         if self._selection.records is not None:
             self._selection.records.ranges.setdefault(name, []).append(limits)
         return quantized

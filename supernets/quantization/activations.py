@@ -40,22 +40,26 @@ def narrowed(scale: Tensor, zero_point: Tensor, stored: QuantSpec, spec: QuantSp
     return activation_grid(low, high, spec)
 
 
-def quantize_activation(x: Tensor, scale: Tensor, zero_point: Tensor, spec: QuantSpec = ACTIVATION) -> Tensor:
+def quantize_activation(
+    x: Tensor, scale: Tensor, zero_point: Tensor, spec: QuantSpec = ACTIVATION, kernels: Kernels = EAGER
+) -> Tensor:  # fmt: skip
     """``x`` on a given grid, clipped to it: the arithmetic of ONNX QuantizeLinear and DequantizeLinear.
 
     Clipping before the zero-point is added gives the same integers in one pass less; all passes but the first are
     in place, which is twice as fast as torch's fake quantization (it also writes a mask that nobody needs here).
     """
-    steps, zero = (x / scale).round_(), int(zero_point)  # clipping by tensors takes four times as long
-    return steps.clamp_(spec.lowest - zero, spec.highest - zero).mul_(scale)
+    zero = int(zero_point)  # clipping by tensors takes four times as long
+    return kernels.rounded(x, scale, float(spec.lowest - zero), float(spec.highest - zero))
 
 
-def quantize_dynamic(x: Tensor, spec: QuantSpec = ACTIVATION) -> tuple[Tensor, Tensor]:
+def quantize_dynamic(
+    x: Tensor, spec: QuantSpec = ACTIVATION, kernels: Kernels = EAGER
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(``x`` on the grid of its own range, straight-through; that range (2,)): what training uses."""
     with torch.no_grad():
         low, high = torch.aminmax(x.detach())
         scale, zero_point = activation_grid(low, high, spec)
-        quantized = quantize_activation(x, scale, zero_point, spec)
+        quantized = quantize_activation(x, scale, zero_point, spec, kernels)
     return straight_through(x, quantized), torch.stack([low, high])
 
 

@@ -18,6 +18,11 @@ _FAR = 1e9
 _FEW = 1 << 15  # values; for fewer the way into compiled code takes longer than the passes
 
 
+def rounded(x: Tensor, scale: Tensor, low: float, high: float) -> Tensor:
+    """``x`` on the levels ``low`` to ``high``."""
+    return (x / scale).round_().clamp_(low, high).mul_(scale)
+
+
 def clipped(x: Tensor, scale: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
     """(``x`` on the levels ``low`` to ``high``, each value's rounding error or side of the range as int8)."""
     u = x / scale
@@ -45,7 +50,7 @@ def clipped_back(gradient: Tensor, error: Tensor, low: float, high: float) -> tu
 def activated(x: Tensor, scale: Tensor, top: float | None, highest: float) -> tuple[Tensor, Tensor]:
     """(``x`` rounded to whole steps from 0 to ``highest``, int8, positive where a ReLU that ends at ``top`` lets
     gradients through)."""
-    return (x / scale).round_().clamp_(0, highest).mul_(scale), passed(x, top)
+    return rounded(x, scale, 0, highest), passed(x, top)
 
 
 def passed(x: Tensor, top: float | None) -> Tensor:
@@ -62,6 +67,7 @@ def passed_back(gradient: Tensor, let: Tensor) -> Tensor:
 class Kernels:
     """The passes, as they are or compiled."""
 
+    rounded: Callable[[Tensor, Tensor, float, float], Tensor] = rounded
     clipped: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]] = clipped
     clipped_back: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor, Tensor]] = clipped_back
     activated: Callable[[Tensor, Tensor, float | None, float], tuple[Tensor, Tensor]] = activated
