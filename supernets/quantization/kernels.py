@@ -20,7 +20,10 @@ _FEW = 1 << 15  # values; for fewer the way into compiled code takes longer than
 
 def rounded(x: Tensor, scale: Tensor, low: float, high: float) -> Tensor:
     """``x`` on the levels ``low`` to ``high``."""
-    return (x / scale).round_().clamp_(low, high).mul_(scale)
+    steps = (x / scale).round_()
+    # In place where limits are numbers; as tensors, they come from compiled code, which has no such clamp.
+    steps = steps.clamp_(low, high) if isinstance(low, float) else steps.clamp(low, high)
+    return steps.mul_(scale)
 
 
 def clipped(x: Tensor, scale: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
@@ -50,7 +53,7 @@ def clipped_back(gradient: Tensor, error: Tensor, low: float, high: float) -> tu
 def activated(x: Tensor, scale: Tensor, top: float | None, highest: float) -> tuple[Tensor, Tensor]:
     """(``x`` rounded to whole steps from 0 to ``highest``, int8, positive where a ReLU that ends at ``top`` lets
     gradients through)."""
-    return rounded(x, scale, 0, highest), passed(x, top)
+    return rounded(x, scale, highest * 0, highest), passed(x, top)
 
 
 def passed(x: Tensor, top: float | None) -> Tensor:
