@@ -174,7 +174,7 @@ class Supernet(nn.Module):
             return x
         if not layer.precision.integer:
             return self._rounded(module, layer, x, spec)
-        if spec.bits == ACTIVATION.bits:
+        if spec.bits == self._stored_as(layer.inputs[0]).bits:
             return x
         if calibration is not None:
             return quantize_activation(x, *calibration.input_grid(layer), spec)
@@ -205,15 +205,27 @@ class Supernet(nn.Module):
         step = module.codes(layer).scale * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
+    @property
+    def _training(self) -> bool:
+        """Whether statistics are those of the batch and nobody records them."""
+        assert self._selection is not None
+        return self._selection.calibration is None and self._selection.records is None
+
+    def _stored_as(self, name: str) -> QuantSpec:
+        """How a tensor is stored: in 8 bits, but in training at once in the fewer that all its readers take."""
+        assert self._selection is not None
+        return self._selection.program.narrow.get(name, ACTIVATION) if self._training else ACTIVATION
+
     def _store(self, name: str, x: Tensor, activation: str) -> Tensor:
         assert self._selection is not None
-        if activation in TOPS and self._selection.calibration is None and self._selection.records is None:
-            return quantize_activated(x, activation, kernels=self._kernels)
+        spec = self._stored_as(name)
+        if activation in TOPS and self._training:
+            return quantize_activated(x, activation, spec, self._kernels)
         if activation != "none":
             x = ACTIVATIONS[activation](x)
         if self._selection.calibration is not None:
             return quantize_activation(x, *self._selection.calibration.grids[name])
-        quantized, limits = quantize_dynamic(x, kernels=self._kernels)
+        quantized, limits = quantize_dynamic(x, spec, self._kernels)
         if self._selection.records is not None:
             self._selection.records.ranges.setdefault(name, []).append(limits)
         return quantized

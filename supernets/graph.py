@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from spaces import INPUT, Layer
+from spaces import INPUT, Layer, QuantSpec
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
 from supernets.quantization import TOPS, activated
 from supernets.quantization.kernels import EAGER, Kernels
 
 _FREE = frozenset({"add", "avg_pool", "concat", "flatten", "pool"})  # kinds that keep no input for the backward pass
+STORED_BITS = 8
 SUM = ":sum"
 """After the path of a layer: its output before the activation function."""
 
@@ -47,6 +48,7 @@ class Program:
     """Layers of one architecture, and what else running them needs.
 
     ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that no reader keeps as it is;
+    ``narrow``: of those in 8 bits, the spec of fewer that all readers round them to, which training does at once;
     ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
     brought to, ``None`` to take it as it is.
     """
@@ -54,6 +56,7 @@ class Program:
     layers: tuple[Layer, ...]
     kept: frozenset[str]
     rounded: frozenset[str]
+    narrow: Mapping[str, QuantSpec]
     done: tuple[tuple[str, ...], ...]
     size: tuple[int, int] | None
 
@@ -68,7 +71,9 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
         done.append(names)
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
     size = (first.h, first.w) if resized else None
-    return Program(tuple(layers), frozenset(stored8(layers)), _rounded(layers), tuple(reversed(done)), size)
+    return Program(
+        tuple(layers), frozenset(stored8(layers)), _rounded(layers), _narrow(layers), tuple(reversed(done)), size
+    )
 
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
@@ -76,6 +81,16 @@ def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
     found = {name for y in layers if y.path in own for name in y.inputs}
     found -= {name for y in layers if y.path not in own and y.kind not in _FREE for name in y.inputs}
     return frozenset(y.path for y in layers if y.activation in TOPS and y.path in found)
+
+
+def _narrow(layers: Sequence[Layer]) -> dict[str, QuantSpec]:
+    readers: dict[str, set[QuantSpec | None]] = {}
+    for y in layers:
+        spec = y.precision.input if y.precision.integer else None
+        for name in y.inputs:
+            readers.setdefault(name, set()).add(spec)
+    only = {name: next(iter(specs)) for name, specs in readers.items() if len(specs) == 1}
+    return {name: spec for name, spec in only.items() if spec is not None and spec.bits < STORED_BITS}
 
 
 def run(
