@@ -95,8 +95,9 @@ class _Activated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float | None, kernels: Kernels) -> Tensor:
         ctx.kernels = kernels
-        ctx.save_for_backward(kernels.passed(x, top))
-        return x.clamp(0.0, top)
+        y, let = kernels.limited(x, top)
+        ctx.save_for_backward(let)
+        return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:

@@ -61,6 +61,11 @@ def passed(x: Tensor, top: float | None) -> Tensor:
     return (x.sign() if top is None else (top - x).mul_(x).sign_()).to(torch.int8)
 
 
+def limited(x: Tensor, top: float | None) -> tuple[Tensor, Tensor]:
+    """(a ReLU of ``x`` that ends at ``top``, the second of :func:`activated`)."""
+    return torch.relu(x) if top is None else torch.relu(x).clamp(max=top), passed(x, top)
+
+
 def passed_back(gradient: Tensor, let: Tensor) -> Tensor:
     """``gradient`` where ``let`` is positive."""
     return torch.ops.aten.threshold_backward(gradient, let.to(gradient.dtype), 0)  # type: ignore[no-any-return]
@@ -74,7 +79,7 @@ class Kernels:
     clipped: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]] = clipped
     clipped_back: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor, Tensor]] = clipped_back
     activated: Callable[[Tensor, Tensor, float | None, float], tuple[Tensor, Tensor]] = activated
-    passed: Callable[[Tensor, float | None], Tensor] = passed
+    limited: Callable[[Tensor, float | None], tuple[Tensor, Tensor]] = limited
     passed_back: Callable[[Tensor, Tensor], Tensor] = passed_back
 
 
