@@ -17,7 +17,7 @@ from nas.strategies import Result
 
 _OF_BASELINE = (
     "key", "architecture", "quality", "score", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated",
-    "top1_agreement", "model",
+    "agreement", "model",
 )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def read_space(root: Section, default_name: str, problems: Problems) -> Space | 
         return None
     if resolution is not None:
         largest = max(int(size) for size in builder.values_of(resolution))
-        shape = (shape[0] if model.has("input") else 3, largest, largest)
+        shape = (shape[0] if model.has("input") or data.has("dataset") else 3, largest, largest)
     outline = Outline(shape, classes, builder.records, resolution)
     space = _space(name, builder, outline, NOTATIONS[notation] if notation else None, model, problems)
     if space is not None:

@@ -84,6 +84,11 @@ class Verifier:
         """The accuracy in percent that subnets of such a score, or signal, have on the validation images."""
         return float(self.predict.accuracy.accuracy(np.array([score]))[0])
 
+    @property
+    def slack(self) -> float:
+        """A difference in quality that is none, in the unit of the task's metric."""
+        return self.evaluate.dataset.task.slack
+
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
         """Rows of these architectures: exported with their proof, and timed together.
 
@@ -177,6 +182,6 @@ class Verifier:
             "kernels": export["kernels"],
             "container": export["container"],
             "simulated": export["simulated"],
-            "top1_agreement": export["top1_agreement"],
+            "agreement": export["agreement"],
             "model": str(Path("exports") / architecture.key / MODEL),
         }

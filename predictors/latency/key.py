@@ -13,8 +13,8 @@ from dataclasses import dataclass
 class LayerKey:
     """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``.
 
-    ``rows`` are an embedding's; ``others`` the places of an attention's keys or of a gate; ``lies`` how the first input
-    does: as a ``picture`` or as ``tokens``.
+    ``rows`` are an embedding's; ``others`` the places of an attention's keys or of a gate, or of a sum or concatenation
+    how many inputs it has, if not two; ``lies`` how the first input does: as a ``picture`` or as ``tokens``.
     """
 
     op: str

@@ -23,7 +23,7 @@ from supernets.plain.fresh import FRESH, fresh
 
 _SCALE = 0.02
 _MIDDLE = 128
-_JOINED = frozenset({"add", "multiply", "concat", "append"})
+_JOINED = frozenset({"add", "append"})
 
 
 def empty_model() -> bytes:
@@ -104,7 +104,7 @@ def _layer(key: LayerKey) -> Layer:
 
 
 def _inputs(key: LayerKey) -> dict[str, Placed]:
-    """Of the layer alone, lying as its kernel wants them."""
+    """Of the layer alone, lying as its kernel wants them; inputs of a concatenation but the first are as wide each."""
 
     def placed(c: int, h: int, w: int) -> Placed:
         lies = READS.get(key.op, key.lies)
@@ -120,11 +120,13 @@ def _inputs(key: LayerKey) -> dict[str, Placed]:
         case "attention":
             return {"a": first, "b": placed(key.c_in, key.others, 1), "c": placed(key.c_out, key.others, 1)}
         case "concat":
-            return {"a": first, "b": placed(max(1, key.c_out - key.c_in), key.h, key.w)}
-        case "multiply" if key.others == 1:
-            return {"a": first, "b": placed(key.c_in, 1, 1)}
+            more = (key.others or 2) - 1
+            widths = [(key.c_out - key.c_in + i) // more for i in range(more)]
+            return {"a": first, **{f"b{i}": placed(width, key.h, key.w) for i, width in enumerate(widths)}}
+        case "multiply":
+            return {"a": first, "b": placed(key.c_in, 1, 1) if key.others == 1 else first}
         case _ if key.op in _JOINED:
-            return {"a": first, "b": first}
+            return {f"a{i}": first for i in range(key.others or 2)}
         case _:
             return {"a": first}
 
@@ -195,7 +197,7 @@ def _out(key: LayerKey) -> tuple[int, int]:
         case "tokens":
             return key.h * key.w, 1
         case "append":
-            return 2 * key.h, key.w
+            return (key.others or 2) * key.h, key.w
         case "upsample" | "shuffle":
             return key.h * key.stride, key.w * key.stride
         case _:

@@ -63,10 +63,10 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
     search goes at once. Sorted.
     """
     extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
-    keys = _keys(space.batch(extremes), target)
+    keys = keys_of(space.batch(extremes), target)
     for turn in range(_MOST_TURNS):
         rng = generator(0, "profile.cover", turn)
-        drawn = [_keys(space.sample_many(_COVER, rng, by_choice=by_choice), target) for by_choice in (False, True)]
+        drawn = [keys_of(space.sample_many(_COVER, rng, by_choice=by_choice), target) for by_choice in (False, True)]
         new = set().union(*drawn) - keys
         if not new:
             break
@@ -74,7 +74,8 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
     return sorted(keys, key=str)
 
 
-def _keys(batch: Batch, target: Target) -> set[Key]:
+def keys_of(batch: Batch, target: Target) -> set[Key]:
+    """The kernels and conversions of these architectures."""
     todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
     return {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
 

@@ -18,6 +18,7 @@ from spaces.resolve import at_each
 Rows = NDArray[np.intp]
 Ints = NDArray[np.int64]
 _TWO_SIZES = frozenset({"attention", "multiply"})  # kinds whose second input may have other places than the first
+_JOINS = frozenset({"add", "concat", "append"})
 _BOUNDARIES = ("quantize", "quantize tokens", "dequantize", "dequantize tokens", "layout", "layout u8")
 _MOST = 2**62
 
@@ -82,7 +83,8 @@ def _kernels(
     for c in table:
         kind = c.record.kind
         sort = sorts.setdefault((kind, c.record.activation, stands[c.record.inputs[0]]), len(sorts))
-        others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else 0
+        fan = c.inputs.shape[1]
+        others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else fan if kind in _JOINS and fan != 2 else 0
         found.add(
             c.exists, sort, c.weight_bits * c.runs8, c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out,
             c.h, c.w, c.groups, c.heads, c.rows if kind == "embedding" else 0, others,

@@ -78,7 +78,11 @@ def test_it_says_what_the_network_is_in_its_run(place: int, role: str) -> None:
     assert card(row, result).startswith(
         f"# Network {row['key']} ({role})\n\nFrom run digits-1 of space digits, seed 7.\n"
     )
-    baseline = result["baselines"][0] | {"container": [], "simulated": [], "top1_agreement": 1.0}
+    baseline = result["baselines"][0] | {
+        "container": [],
+        "simulated": [],
+        "agreement": {"value": 1.0, "said": "100.00 % of the predictions are the same, at least 99.5 %"},
+    }
     assert card(baseline, result).startswith("# Network cccc (largest float)\n")
 
 

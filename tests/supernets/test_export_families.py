@@ -9,25 +9,14 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from predictors.latency.backends import onnxruntime as backend
-from spaces import Space
 from spaces.randomness import generator
-from spaces.yaml.writer import dump
 from supernets import Network, export, extract
-from tests.examples import space_of, with_precision
-from tests.small import CHANGES, GRAPHS, inputs, small
+from tests.examples import with_precision
+from tests.small import EVERY_EXPORTED, elastic_in_precision, inputs, small
 from tests.subnets import randomised
 
-OWN_BITS = {"eqnet_resnet18"}  # spaces that choose bits of weights and inputs by themselves
-EVERY = pytest.mark.parametrize("name", sorted({*CHANGES, *GRAPHS} - OWN_BITS))
-PRECISION = {"choice": ["float", "w8a8", "w4a8"], "per": "layer"}
+EVERY = pytest.mark.parametrize("name", EVERY_EXPORTED)
 BATCH = 4
-
-
-def elastic_in_precision(name: str) -> Space:
-    """The small space with a precision per layer."""
-    if name in GRAPHS:
-        return space_of(f"{GRAPHS[name]}\nprecision: {{choice: [float, w8a8, w4a8], per: layer}}\n", name)
-    return space_of(dump({**(small(name).document or {}), "precision": PRECISION}), name)
 
 
 def networks(name: str) -> list[tuple[Network, Tensor]]:

@@ -50,6 +50,7 @@ def kernel(precision: Precision) -> Kernel | None:
     return MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
 
 
+_TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
 _INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 _FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}
 
@@ -85,12 +86,14 @@ def prepared(model: bytes, threads: int) -> Callable[[], None]:
         shape = tuple(wanted.shape)
         if wanted.type == "tensor(uint8)":
             value: NDArray[Any] = rng.integers(0, 256, shape).astype(np.uint8)
+        elif wanted.type == "tensor(int64)":
+            value = np.zeros(shape, np.int64)  # a token that every vocabulary has
         else:
             value = rng.normal(size=shape).astype(np.float32)
         kept.append(ort.OrtValue.ortvalue_from_numpy(value))
         binding.bind_ortvalue_input(wanted.name, kept[-1])
     for given in made.get_outputs():
-        dtype = np.uint8 if given.type == "tensor(uint8)" else np.float32
+        dtype = _TYPES[given.type]
         kept.append(ort.OrtValue.ortvalue_from_shape_and_type(tuple(given.shape), dtype))
         binding.bind_ortvalue_output(given.name, kept[-1])
     run = made.run_with_iobinding
@@ -110,10 +113,15 @@ def evaluate(model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDA
     return np.concatenate(parts)
 
 
-def batch_of(model: bytes) -> int:
-    """Images per call of a model of fixed batch size."""
+def shape_of(model: bytes) -> tuple[int, ...]:
+    """Of the input of a model of fixed sizes, examples per call first."""
     shape = onnx.load_from_string(model).graph.input[0].type.tensor_type.shape
-    return int(shape.dim[0].dim_value)
+    return tuple(int(size.dim_value) for size in shape.dim)
+
+
+def batch_of(model: bytes) -> int:
+    """Examples per call of a model of fixed batch size."""
+    return shape_of(model)[0]
 
 
 def optimised(model: bytes, threads: int = 1) -> onnx.ModelProto:
