@@ -24,7 +24,6 @@ from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Layer
 from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
-from supernets.quantization import weight_codes
 
 MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
 _BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
@@ -49,13 +48,13 @@ class Delivered:
     @property
     def simulated(self) -> list[str]:
         """Layers whose precision has no kernel on the device."""
-        return [y.path for y in self.layers if y.kind in WEIGHTED and y.precision.name not in backend.MENU]
+        return [y.path for y in self.layers if y.kind in WEIGHTED and backend.kernel(y.precision) is None]
 
     @property
     def container(self) -> list[str]:
         """Layers stored in few bits that run on the kernel of more bits."""
-        weighted = [y for y in self.layers if y.kind in WEIGHTED and y.precision.name in backend.MENU]
-        return [y.path for y in weighted if backend.MENU[y.precision.name].form == "container"]
+        kernels = {y.path: backend.kernel(y.precision) for y in self.layers if y.kind in WEIGHTED}
+        return [path for path, kernel in kernels.items() if kernel is not None and kernel.form == "container"]
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
@@ -111,8 +110,7 @@ def _same_codes(evaluate: Evaluator, network: Network) -> None:
     for layer in network.layers:
         module = network.module(layer.path) if layer.kind in WEIGHTED else None
         if isinstance(module, Quantized):
-            assert layer.precision.weight is not None
-            codes, _ = weight_codes(evaluate.net.weighted(layer.path).active(layer), layer.precision.weight)
+            codes = evaluate.net.weighted(layer.path).codes(layer).codes
             if not torch.equal(codes.to(torch.int8), module.codes):
                 raise ProofFailed(f"{layer.path}: the weight codes of supernet and extracted network differ")
 

@@ -64,10 +64,15 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Split:
-    """A precision of two fields: the bits of the weights and those of the inputs."""
+    """A precision of fields of its own: the bits of the weights and those of the inputs, who shares a scale, and
+    whether codes are ``symmetric`` around zero. The defaults are those of ``w8a8``."""
 
     weight: int | Chosen
     input: int | Chosen
+    weight_granularity: str | Chosen = "channel"
+    weight_symmetry: str | Chosen = "symmetric"
+    input_granularity: str | Chosen = "tensor"
+    input_symmetry: str | Chosen = "asymmetric"
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Columns:
-    """One record over n architectures: every field (n,); ``inputs`` (n, number of inputs), -1 the network's input."""
+    """One record over n architectures: every field (n,); ``inputs`` (n, number of inputs), -1 the network's input.
+
+    ``precision`` are positions in ``precisions``, which holds those that occur.
+    """
 
     record: Record
     exists: Bools
@@ -177,6 +185,8 @@ class Columns:
     w: Ints
     out_h: Ints
     out_w: Ints
+    precisions: tuple[Precision, ...]
+    precision: Ints
     weight_bits: Ints  # 0 = float
     input_bits: Ints
     runs8: Bools

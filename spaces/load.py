@@ -13,7 +13,7 @@ from spaces.language.precisions import read_precisions
 from spaces.layers import Chosen
 from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
-from spaces.sound import unsound
+from spaces.sound import misplaced, unsound
 from spaces.space import Space
 from spaces.yaml import Problem, Problems, Scalar, Section, SpecError, nearest, plain, read_file, read_text, shown
 
@@ -121,7 +121,13 @@ def _space(
     wrong = unsound(space)
     for what in wrong:
         problems.add(model.mapping_mark, what, "wrong-shape")
-    return None if wrong else space
+    if wrong:
+        return None
+    refused = {found: (path, why) for path, found, why in reversed(list(misplaced(space)))}  # of each the first layer
+    for found, (path, why) in refused.items():
+        mark = builder.precision_marks.get(found.name, model.mapping_mark)
+        problems.add(mark, f"layer {path}, precision {found.name}: {why.what}", why.code, why.hint)
+    return None if refused else space
 
 
 def _resolution(model: Section, builder: Builder) -> int | Chosen | None:

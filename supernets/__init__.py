@@ -3,7 +3,7 @@
 from supernets import export
 from supernets.build import NotBuildable, Supernet, build, check
 from supernets.extract import extract
-from supernets.plain import Grid, Network, Quantized, fresh_network
+from supernets.plain import Grid, Network, Quantized, Simulated, fresh_network
 from supernets.selection import Calibration
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
 
@@ -16,6 +16,7 @@ __all__ = [
     "NotBuildable",
     "Quantized",
     "Recipe",
+    "Simulated",
     "Supernet",
     "TrainingDiverged",
     "build",

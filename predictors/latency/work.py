@@ -86,8 +86,8 @@ def _kernels(
         fan = c.inputs.shape[1]
         others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else fan if kind in _JOINS and fan != 2 else 0
         found.add(
-            c.exists, sort, c.weight_bits, c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out, c.h, c.w,
-            c.groups, c.heads, c.rows if kind == "embedding" else 0, others,
+            c.exists, sort, c.weight_bits * c.runs8, c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out,
+            c.h, c.w, c.groups, c.heads, c.rows if kind == "embedding" else 0, others,
         )  # fmt: skip
     names = list(sorts)
     for values, rows in found.distinct():

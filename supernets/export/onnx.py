@@ -8,7 +8,8 @@ from onnx import TensorProto
 from torch import nn
 
 from spaces import INPUT, Layer, Space
-from spaces.layers import WEIGHTED, Record, Split
+from spaces.layers import WEIGHTED, Record
+from spaces.precision import Precision
 from supernets.export.kinds import ACTIVATIONS, KINDS
 from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
@@ -22,14 +23,28 @@ class NotExportable(ValueError):
 def check(space: Space) -> None:
     """Whether every network of this space can be exported. Raises :class:`NotExportable` naming the first layer."""
     for r in space.outline.records:
-        if isinstance(r.precision, Split) or r.kind not in (*KINDS, "select"):
-            said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
+        said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
+        for p in space.precisions.get(r.path, ()):
+            if not _stored(p):
+                raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
+        if r.kind not in (*KINDS, "select"):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
 
 
+def _stored(precision: Precision) -> bool:
+    """Whether a file can hold it: float, or codes of 8 bits, or of 4 or 2 in nibbles, over inputs of 8."""
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return not precision.quantized
+    return precision.integer and weight.bits in (2, 4, 8) and given.bits == 8
+
+
+def _without_form(path: str, precision: Precision) -> str:
+    return f"{path}: precision {precision.name} has no ONNX form, it is simulated"
+
+
 def _what(layer: Layer | Record) -> str:
-    form = "" if layer.kind not in KINDS else " with weights and inputs of bits of their own"
-    return f"{layer.path}: no ONNX form for a layer of kind {layer.kind}{form}"
+    return f"{layer.path}: no ONNX form for a layer of kind {layer.kind}"
 
 
 def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -40,6 +55,9 @@ def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = 
     initialisers; see :mod:`supernets.export.writer` for the forms. ``metadata`` is kept in the model's
     ``metadata_props``. Raises :class:`NotExportable` for a layer that has none.
     """
+    for layer in network.layers:
+        if not _stored(layer.precision):
+            raise NotExportable(_without_form(layer.path, layer.precision))
     modules = {y.path: network.module(y.path) for y in network.layers if y.path in network.paths}
     grids = {name: network.grid(name) for name in stored8(network.layers)}
     writer = GraphWriter(batch)

@@ -10,7 +10,8 @@ from torch import nn
 from spaces import Layer, QuantSpec
 from supernets.plain.blocks import ClassToken, Position, TiedLinear
 from supernets.plain.quantized import Grid, Quantized
-from supernets.quantization import ACTIVATION
+from supernets.plain.simulated import Simulated
+from supernets.quantization import ACTIVATION, ElasticQuantizer
 
 Modules = Mapping[str, nn.Module]
 
@@ -49,6 +50,19 @@ def quantized(layer: Layer, weight: QuantSpec) -> Quantized:
     )  # fmt: skip
 
 
+def simulated(layer: Layer) -> Simulated:
+    """An empty layer that computes in float what no integer kernel does."""
+    shape = (layer.c_out, layer.c_in // layer.groups, layer.kernel, layer.kernel)[: 4 if layer.kind == "conv" else 2]
+    weight, spec, given = torch.zeros(shape), layer.precision.weight, layer.precision.input
+    codes = weight if spec is None else ElasticQuantizer("weight", [spec], shape).eval().codes(weight, spec)
+    grid = None
+    if given is not None and given.granularity == "tensor":
+        grid = torch.ones(1), None if given.offset == "none" else torch.zeros(1)
+    channels = torch.zeros(layer.c_out)
+    biased = layer.bias or layer.norm
+    return Simulated(layer, padding(layer), codes, channels + 1, channels if biased else None, grid)
+
+
 FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
     "class_token": lambda layer, folded, others: ClassToken(layer.c_in),
     "conv": _conv,
@@ -61,6 +75,8 @@ FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
 
 
 def fresh(layer: Layer, folded: bool, others: Modules) -> nn.Module:
-    """A layer as torch starts it; an integer one holds zeros."""
+    """A layer as torch starts it; one of codes holds zeros."""
     spec = layer.precision.weight
-    return FRESH[layer.kind](layer, folded, others) if spec is None else quantized(layer, spec)
+    if not layer.precision.quantized:
+        return FRESH[layer.kind](layer, folded, others)
+    return quantized(layer, spec) if spec is not None and layer.precision.integer else simulated(layer)

@@ -187,7 +187,7 @@ def test_a_space_without_layers_is_no_network() -> None:
 
 def test_what_has_no_onnx_form_is_refused_by_name() -> None:
     """Before anything is trained."""
-    said = "stages.0.0.conv1: no ONNX form for a layer of kind conv with weights and inputs of bits of their own"
+    said = "stages.0.0.conv1: precision w2-tensor/a2-symmetric has no ONNX form, it is simulated"
     message = (
         rf"^space eqnet_resnet18 can be counted, drawn from and trained, not yet exported: {said} \[not-exportable\]$"
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spaces import Layer
 from spaces.layers import WEIGHTED
+from spaces.precision import Precision
 from supernets.graph import live
 
 NAME = "onnxruntime"
@@ -33,8 +34,21 @@ MENU: dict[str, Kernel] = {
     "float": Kernel("real", "float"),
     "w8a8": Kernel("real", "w8a8"),
     "w4a8": Kernel("container", "w8a8"),
+    "w2a8": Kernel("container", "w8a8"),
 }
 """Precision -> kernel, for convolutions and linear layers."""
+
+
+def kernel(precision: Precision) -> Kernel | None:
+    """How the device runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
+
+    How a scale was found, and how its values were rounded in training, is nothing to a kernel.
+    """
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return None if precision.quantized else MENU["float"]
+    return MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
+
 
 _TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
 _INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
