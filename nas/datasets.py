@@ -162,7 +162,10 @@ def check_network(model: Section, data: Section, space: Space, dataset: str, pro
         return
     shape, classes = SHAPES.get(dataset, (space.outline.input_shape, space.outline.classes))
     if space.outline.input_shape != shape:
-        problems.add(model.mark("input"), f"images of {dataset} are {list(shape)}", "wrong-shape", "delete input")
+        sized = space.outline.resolution is not None
+        hint = f"let the largest resolution be {shape[1]}" if sized else "delete input"
+        at = "resolution" if sized else "input"
+        problems.add(model.mark(at), f"images of {dataset} are {list(shape)}", "wrong-shape", hint)
     if space.outline.classes != classes:
         problems.add(model.mark("classes"), f"{dataset} has {classes} classes", "wrong-shape", "delete classes")
 

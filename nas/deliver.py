@@ -12,19 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional as F
 
 from nas import files
-from nas.data import Quality, Split
+from nas.data import Dataset, Quality, Split
+from nas.data.tasks import Agreement, Task
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture, Layer
 from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
-from supernets.quantization import weight_codes
 
 MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
-AGREEMENT = 0.995
+_BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
 
 
 class ProofFailed(RuntimeError):
@@ -41,18 +43,18 @@ class Delivered:
     validation: Quality
     audit: backend.Audit
     layers: tuple[Layer, ...]
-    top1_agreement: float
+    agreement: Agreement
 
     @property
     def simulated(self) -> list[str]:
         """Layers whose precision has no kernel on the device."""
-        return [y.path for y in self.layers if y.kind in WEIGHTED and y.precision.name not in backend.MENU]
+        return [y.path for y in self.layers if y.kind in WEIGHTED and backend.kernel(y.precision) is None]
 
     @property
     def container(self) -> list[str]:
         """Layers stored in few bits that run on the kernel of more bits."""
-        weighted = [y for y in self.layers if y.kind in WEIGHTED and y.precision.name in backend.MENU]
-        return [y.path for y in weighted if backend.MENU[y.precision.name].form == "container"]
+        kernels = {y.path: backend.kernel(y.precision) for y in self.layers if y.kind in WEIGHTED}
+        return [path for path, kernel in kernels.items() if kernel is not None and kernel.form == "container"]
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
@@ -64,16 +66,18 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     calibration = evaluate.calibrate(architecture)
     network = extract(evaluate.net, architecture, calibration)
     interface = evaluate.dataset.interface(asked.device.batch)
+    if len(interface["input_shape"]) == 4:
+        interface["input_shape"] = [asked.device.batch, *network.input_shape]
     metadata = {name: json.dumps(value) for name, value in interface.items()}
     model = export.onnx(network, asked.device.batch, metadata)
     _same_codes(evaluate, network)
-    split = evaluate.dataset.validation
-    images = torch.cat([split.images, evaluate.dataset.train.images[:1_000]])
-    in_supernet = evaluate.logits(architecture, Split(images, torch.zeros(len(images))), calibration)
+    examples = _examples(evaluate.dataset)
+    in_supernet = evaluate.logits(architecture, examples, calibration)
     with torch.no_grad():
-        extracted = network(images)
-    from_file = torch.from_numpy(run_file(model, images.numpy(), asked.device.threads))
-    agreement = _agreement(architecture, [in_supernet, extracted, from_file])
+        extracted = torch.cat([network(part) for part in torch.split(examples.images, _CHUNK)])
+    from_file = torch.from_numpy(run_file(model, examples.images.numpy(), asked.device.threads))
+    task = evaluate.dataset.task
+    agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)
     audit = _audited(architecture, network, model, asked.device.threads)
     folder = exports / architecture.key
     files.write_atomic(folder / MODEL, model)
@@ -81,43 +85,57 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
     files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
-    validation = evaluate.dataset.task.quality(in_supernet[: len(split)], split.labels)
+    split = evaluate.dataset.validation
+    validation = task.quality(in_supernet[: len(split)], split.labels)
     return Delivered(architecture, folder, model, validation, audit, network.layers, agreement)
 
 
 def run_file(model: bytes, images: NDArray[np.float32], threads: int) -> NDArray[np.float32]:
-    """Outputs (n, classes) of an exported model for any number of images; its batch size is filled up with copies."""
+    """Outputs (n, ...) of an exported model for any number of examples; its batch size is filled up with copies."""
+    images = resized(images, backend.shape_of(model))
     batch = backend.batch_of(model)
     missing = -len(images) % batch
     filled = np.concatenate([images, images[:1].repeat(missing, axis=0)]) if missing else images
     return backend.evaluate(model, filled, threads)[: len(images)]
 
 
+def resized(images: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """Pictures (n, c, h, w) in the size that a model of this input takes, as the supernet brings them to it."""
+    if images.ndim != 4 or images.shape[2:] == tuple(shape[2:]):
+        return images
+    return F.interpolate(torch.from_numpy(images), tuple(shape[2:]), mode="bilinear").numpy()
+
+
 def _same_codes(evaluate: Evaluator, network: Network) -> None:
     for layer in network.layers:
         module = network.module(layer.path) if layer.kind in WEIGHTED else None
         if isinstance(module, Quantized):
-            assert layer.precision.weight is not None
-            codes, _ = weight_codes(evaluate.net.weighted(layer.path).active(layer), layer.precision.weight)
+            codes = evaluate.net.weighted(layer.path).codes(layer).codes
             if not torch.equal(codes.to(torch.int8), module.codes):
                 raise ProofFailed(f"{layer.path}: the weight codes of supernet and extracted network differ")
 
 
-def _agreement(architecture: Architecture, forms: Sequence[torch.Tensor]) -> float:
-    top = [form.argmax(dim=1) for form in forms]
-    shares = [float((top[0] == other).double().mean()) for other in top[1:]]
-    if min(shares) < AGREEMENT:
-        raise ProofFailed(
-            f"{architecture.key}: predictions agree in {100 * shares[0]:.2f} % (extracted) and "
-            f"{100 * shares[1]:.2f} % (file) of the images, at least {100 * AGREEMENT} % are needed"
-        )
-    return min(shares)
+def _examples(dataset: Dataset) -> Split:
+    """The validation split, and some of the training examples besides."""
+    validation, train = dataset.validation, dataset.train
+    return Split(
+        torch.cat([validation.images, train.images[:_BESIDES]]), torch.cat([validation.labels, train.labels[:_BESIDES]])
+    )
+
+
+def _agreement(
+    architecture: Architecture, task: Task, supernet: Tensor, others: Sequence[Tensor], targets: Tensor
+) -> Agreement:
+    """Of the file with the supernet. Raises :class:`ProofFailed` where extracted network or file differ from it."""
+    found = [task.agreement(supernet, other, targets) for other in others]
+    for name, agreement in zip(("extracted network", "file"), found, strict=True):
+        if not agreement.kept:
+            raise ProofFailed(f"{architecture.key}: supernet and {name} differ: {agreement.said}")
+    return found[1]
 
 
 def _audited(architecture: Architecture, network: Network, model: bytes, threads: int) -> backend.Audit:
-    weighted = [layer for layer in network.layers if layer.kind in WEIGHTED]
-    audit = backend.audit(model, [layer.path for layer in weighted], threads)
-    wrong = audit.unintended({layer.path: layer.runs8 for layer in weighted})
+    audit, wrong = backend.audited(model, network.layers, threads)
     if wrong:
         raise ProofFailed(f"{architecture.key}: " + "; ".join(wrong))
     return audit
@@ -135,5 +153,5 @@ def facts(delivered: Delivered) -> dict[str, Any]:
         "kernels": delivered.audit.kernels,
         "container": delivered.container,
         "simulated": delivered.simulated,
-        "top1_agreement": delivered.top1_agreement,
+        "agreement": {"value": delivered.agreement.value, "said": delivered.agreement.said},
     }

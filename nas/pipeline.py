@@ -160,7 +160,7 @@ class _Pipeline:
             for row in table:
                 verifier.test(row)
             progress.outcome = f"{len(rows)} finalists, {sum(contract.holds(r, budget) for r in rows)} keep the budget"
-        return Verified(budget, rows, chosen, compared, verifier.refused)
+        return Verified(budget, rows, chosen, compared, verifier.refused, verifier.guard)
 
     def _stage(self, number: int, name: str, title: str) -> Any:
         return _Timed(self, number, name, title)

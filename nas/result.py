@@ -17,19 +17,23 @@ from nas.strategies import Result
 
 _OF_BASELINE = (
     "key", "architecture", "quality", "score", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated",
-    "top1_agreement", "model",
+    "agreement", "model",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verified:
-    """End of stage 6. ``finalists`` and ``baselines`` (``{"name", "row"}``) as rows; ``refused``: key -> reason."""
+    """End of stage 6. ``finalists`` and ``baselines`` (``{"name", "row"}``) as rows; ``refused``: key -> reason.
+
+    ``guard``: how many times the slowest session an upper bound is.
+    """
 
     budget: Mapping[str, float]
     finalists: Sequence[Row]
     chosen: Row | None
     baselines: Sequence[Mapping[str, Any]]
     refused: Mapping[str, str]
+    guard: float
 
 
 def result(
@@ -47,6 +51,7 @@ def result(
         "settings": asked.to_json(),
         "finalists": sorted(verified.finalists, key=contract.order, reverse=True),
         "baselines": [{"name": b["name"], **{k: b["row"][k] for k in _OF_BASELINE}} for b in verified.baselines],
+        "guard": verified.guard,
         "refused": [{"key": key, "reason": reason} for key, reason in verified.refused.items()],
         "front": points(pareto(results), predict, asked.search.objectives),
         "trials": points(results, predict, asked.search.objectives),

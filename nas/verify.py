@@ -1,48 +1,101 @@
-"""The contract: exported networks are timed on the device, and the measured upper bound decides."""
+"""The contract: exported networks are timed on the device, and the measured upper bound decides.
+
+Budgets and predictions are in milliseconds of the machine as it was when the latency table was measured. So networks
+of the table, its anchors, are timed beside the exported ones, and all are brought to the table's level: another process
+on the machine slows both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.latency import Target, measure
+from predictors.latency import Table, Target, measure
 from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.profile import SESSIONS, whole_network
+from spaces import Space
 
-SESSIONS = 3
 GUARD = 1.025
-"""The largest of three sessions times this held in 99.8 % of re-measurements in this project's reference on kernels,
-section of the contract; the median with its own confidence interval in 57 % only."""
+"""Where a table has no anchors to tell: the largest of three sessions times this held in 99.8 % of re-measurements in
+this project's reference on kernels, the median with its own confidence interval in 57 %."""
+_LEAST_GUARD, _DEVIATIONS = 1.01, 2.6
 
 
-Sessions = dict[str, list[float]]
-"""Name of a network -> median time of each of its sessions in milliseconds."""
+@dataclass(frozen=True)
+class Anchors:
+    """Models of a table's anchors, the time of each in the table, and the ``guard`` that their spread asks for."""
+
+    models: Sequence[bytes] = ()
+    table_ms: Sequence[float] = ()
+    guard: float = GUARD
+
+    @classmethod
+    def of(cls, space: Space, table: Table, target: Target) -> Anchors:
+        """Those of a table of this space."""
+        if not table.anchors:
+            return cls()
+        architectures = [space.architecture(json.loads(key)) for key in table.anchors]
+        models = [whole_network(space, a, target) for a in architectures]
+        guard = max(_LEAST_GUARD, math.exp(_DEVIATIONS * table.spread))
+        return cls(models, [float(np.median(times)) for times in table.anchors.values()], guard)
 
 
-def measured(models: Mapping[str, bytes], target: Target) -> Sessions:
-    """Time whole exported networks, interleaved, each in three fresh sessions, as the machine is now."""
-    names = [name for _ in range(SESSIONS) for name in models]
-    timings = measure([lambda name=name: backend.prepared(models[name], target.threads) for name in names], [])  # type: ignore[misc]
-    return {name: [t.median_ms for n, t in zip(names, timings, strict=True) if n == name] for name in models}
+@dataclass(frozen=True)
+class Round:
+    """Networks timed side by side. ``sessions_ms``: name -> time of each session, at the table's level.
+
+    ``levels``: of each pass, how many times as long the anchors took as in the table.
+    """
+
+    sessions_ms: Mapping[str, Sequence[float]]
+    levels: Sequence[float]
+
+
+def measured(models: Mapping[str, bytes], target: Target, anchors: Anchors) -> Round:
+    """Time whole exported networks, interleaved with the anchors, each in three passes of fresh sessions."""
+    sessions: dict[str, list[float]] = {name: [] for name in models}
+    levels = []
+    for _ in range(SESSIONS):
+        made = [*models.values(), *anchors.models]
+        timings = measure([lambda model=model: backend.prepared(model, target.threads) for model in made], [])  # type: ignore[misc]
+        ratios = [t.median_ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
+        level = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
+        levels.append(level)
+        for name, timing in zip(models, timings, strict=False):
+            sessions[name].append(timing.median_ms / level)
+    return Round(sessions, levels)
 
 
 class Measurements:
-    """What is known of the times of exported networks, from one measurement after the other."""
+    """What is known of the times of exported networks, from one round after the other."""
 
-    def __init__(self) -> None:
-        self._rounds: list[Sessions] = []
+    def __init__(self, guard: float = GUARD) -> None:
+        self.guard = guard
+        self._rounds: list[Round] = []
 
-    def add(self, sessions: Sessions) -> None:
-        """Add a measurement: networks in it were timed side by side."""
-        self._rounds.append(sessions)
+    def add(self, found: Round) -> None:
+        """Add a round."""
+        self._rounds.append(found)
 
     def __contains__(self, name: str) -> bool:
-        return any(name in sessions for sessions in self._rounds)
+        return any(name in found.sessions_ms for found in self._rounds)
 
     def median_ms(self, name: str) -> float:
-        """Median over the sessions of the last measurement that the network was part of."""
-        return float(np.median(next(s[name] for s in reversed(self._rounds) if name in s)))
+        """Median over the sessions of the last round that the network was part of."""
+        return float(np.median(self._last(name).sessions_ms[name]))
+
+    def raw_ms(self, name: str) -> float:
+        """The same as the clock showed it."""
+        found = self._last(name)
+        return float(np.median([ms * level for ms, level in zip(found.sessions_ms[name], found.levels, strict=True)]))
 
     def upper_ms(self, name: str) -> float:
-        """The largest session of all measurements, times the guard."""
-        return GUARD * max(ms for sessions in self._rounds for ms in sessions.get(name, []))
+        """The largest session of all rounds, times the guard."""
+        return self.guard * max(ms for found in self._rounds for ms in found.sessions_ms.get(name, []))
+
+    def _last(self, name: str) -> Round:
+        return next(found for found in reversed(self._rounds) if name in found.sessions_ms)

@@ -44,8 +44,8 @@ def energy_pj(batch: Batch, table: EnergyTable = HOROWITZ) -> Floats:
         moved = _bits(c.out8) * c.c_out * c.out_h * c.out_w + _bits(c.in8) * c.c_in * c.h * c.w * c.inputs.shape[1]
         if c.record.kind in WEIGHTED:
             weights = c.c_in // np.maximum(c.groups, 1) * c.c_out * (c.kernel**2 if c.record.kind == "conv" else 1)
-            quantized = c.weight_bits > 0
-            moved = moved + weights * np.where(quantized, c.weight_bits, 32) + 32 * c.c_out
+            moved = moved + weights * np.where(c.weight_bits > 0, c.weight_bits, 32) + 32 * c.c_out
+            quantized = (c.weight_bits > 0) & (c.input_bits > 0)
             integer = c.weight_bits * c.input_bits * table.product_per_bit2 + table.sum_int32
             each = np.where(quantized, integer, table.product_float32 + table.sum_float32)
             total += np.where(c.exists, weights * c.out_h * c.out_w * each, 0.0)

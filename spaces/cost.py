@@ -6,9 +6,10 @@ attention between its tokens included; normalisation, pooling and activations mu
 - ``bit_operations``: MACs x weight bits x input bits with float as 32 (EQ-Net, HAWQ up to a factor).
 - ``bit_operations_with_sums``: the additions of the accumulator too, as UNIQ counts them (Baskin et al. 2018, section
   4.2): MACs x (weight bits x input bits + weight bits + input bits + log2 of the terms per sum).
-- ``size_bytes``: the payload: packed weight codes, a float scale per output channel of a quantized layer, 4 bytes per
-  bias and any other parameter. A linear layer that shares an embedding's weight adds no parameters, and no bytes in
-  float; quantized it needs codes of its own.
+- ``size_bytes``: the payload: packed weight codes with their scales, zero-points and codebooks
+  (:mod:`spaces.precision.size`), 4 bytes per bias and any other parameter. A linear layer that shares an embedding's
+  weight adds no parameters, and no bytes in float; quantized it needs codes of its own.
+- ``shipped_bytes``: the same as a file holds it, where codes take 4 or 8 bits and scales are floats.
 - ``peak_activation_bytes``: the most that is alive at once, each tensor from when it is written until it is last read,
   in the format it is stored in.
 """
@@ -21,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.layers import WEIGHTED, Columns, Ints
+from spaces.precision import packed, shipped
 from spaces.resolve import at_each
 
 NAMES = (
-    "parameters", "macs", "bit_operations", "bit_operations_with_sums", "size_bytes", "peak_activation_bytes",
+    "parameters", "macs", "bit_operations", "bit_operations_with_sums", "size_bytes", "shipped_bytes",
+    "peak_activation_bytes",
 )  # fmt: skip
 _FLOAT_BITS = 32
 
@@ -44,6 +47,7 @@ def cost(table: Sequence[Columns], input_elements: Ints) -> dict[str, NDArray[np
             count: Ints = parameters(c) * c.exists
             total["parameters"] += count
             total["size_bytes"] += 4 * count
+            total["shipped_bytes"] += 4 * count
     total["peak_activation_bytes"] = _peak(table, input_elements)
     return total
 
@@ -55,27 +59,28 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
     weights = terms * c.c_out * c.exists
     biases = c.c_out * c.exists if c.record.bias or c.record.norm else np.zeros_like(weights)
     macs = weights * c.out_h * c.out_w
-    quantized = c.weight_bits > 0
-    weight_bits = np.where(quantized, c.weight_bits, _FLOAT_BITS)
-    input_bits = np.where(quantized, c.input_bits, _FLOAT_BITS)
+    weight_bits = np.where(c.weight_bits > 0, c.weight_bits, _FLOAT_BITS)
+    input_bits = np.where(c.input_bits > 0, c.input_bits, _FLOAT_BITS)
     shared = c.record.weight_of is not None
     if c.record.call is not None and c.record.call.again:
-        biases = biases * quantized  # all of it is counted where it first runs, but for codes of its own
+        biases = biases * (c.weight_bits > 0)  # all of it is counted where it first runs, but for codes of its own
     total["parameters"] += biases if shared else weights + biases
     total["macs"] += macs
     total["bit_operations"] += macs * weight_bits * input_bits
     sums: Ints = np.ceil(np.log2(np.maximum(terms, 1))).astype(np.int64)
     each: Ints = weight_bits * input_bits + weight_bits + input_bits + sums
     total["bit_operations_with_sums"] += macs * each
-    scales = np.where(quantized & c.exists, 4 * c.c_out, 0)
-    stored = np.where(shared & ~quantized, 0, weights)
-    total["size_bytes"] += -(-stored * weight_bits // 8) + 4 * biases + scales
+    for name, size in (("size_bytes", packed), ("shipped_bytes", shipped)):
+        total[name] += 4 * biases
+        for i, spec in enumerate(p.weight for p in c.precisions):
+            own = spec is not None or not shared
+            total[name] += np.where(c.exists & (c.precision == i) & own, -(-size(spec, (c.c_out, terms)).total // 8), 0)
 
 
 def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
-    values, _ = _of_input(c, table, 2)
-    keys = _of_input(c, table, 1)[1]
+    values, _ = of_input(c, table, 2)
+    keys = of_input(c, table, 1)[1]
     return c.h * c.w * keys * (c.c_in + values) * c.exists
 
 
@@ -83,12 +88,11 @@ def _called(c: Columns, total: dict[str, Ints]) -> None:
     """Of a traced call: its products, or what it holds."""
     _float_macs(c.macs * c.exists, total)
     call = c.record.call
-    if c.record.kind == "parameter" and call is not None:
-        total["parameters"] += 0 if call.buffer else c.c_in * c.exists
-        total["size_bytes"] += 4 * c.c_in * c.exists
-    elif c.record.kind == "batch_norm":
-        total["parameters"] += 2 * c.c_in * c.exists
-        total["size_bytes"] += 8 * c.c_in * c.exists
+    if call is not None and c.record.kind in ("parameter", "batch_norm"):
+        held = c.c_in * c.exists * (2 if c.record.kind == "batch_norm" else 1)
+        total["parameters"] += 0 if call.buffer else held
+        total["size_bytes"] += 4 * held
+        total["shipped_bytes"] += 4 * held
 
 
 def _attention(c: Columns, table: Sequence[Columns], total: dict[str, Ints]) -> None:
@@ -102,7 +106,7 @@ def _float_macs(macs: Ints, total: dict[str, Ints]) -> None:
     total["bit_operations_with_sums"] += macs * (_FLOAT_BITS**2 + 2 * _FLOAT_BITS)
 
 
-def _of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
+def of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, Ints]:
     """(channels, places) of an input that is a layer's output; of the network's own input those of the first one."""
     column = c.inputs[:, number]
     channels, places = c.c_in.copy(), c.h * c.w

@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 INPUT = "input"
 WEIGHTED = frozenset({"conv", "linear"})  # layers that have a precision
+FUSED = frozenset({"none", "relu"})  # activation functions that an integer convolution takes along
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,15 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Split:
-    """A precision of two fields: the bits of the weights and those of the inputs."""
+    """A precision of fields of its own: the bits of the weights and those of the inputs, who shares a scale, and
+    whether codes are ``symmetric`` around zero. The defaults are those of ``w8a8``."""
 
     weight: int | Chosen
     input: int | Chosen
+    weight_granularity: str | Chosen = "channel"
+    weight_symmetry: str | Chosen = "symmetric"
+    input_granularity: str | Chosen = "tensor"
+    input_symmetry: str | Chosen = "asymmetric"
 
 
 @dataclass(frozen=True)
@@ -153,10 +159,21 @@ class Layer:
     channels: Ranges | None = None
     call: Resolved | None = None
 
+    @property
+    def sums8(self) -> bool:
+        """Whether it stores its sums in 8 bits before its activation function is computed, with floats.
+
+        An integer convolution gives 8 bits: without it, runtimes compute it with floats.
+        """
+        return self.kind == "conv" and self.runs8 and self.activation not in FUSED
+
 
 @dataclass(frozen=True)
 class Columns:
-    """One record over n architectures: every field (n,); ``inputs`` (n, number of inputs), -1 the network's input."""
+    """One record over n architectures: every field (n,); ``inputs`` (n, number of inputs), -1 the network's input.
+
+    ``precision`` are positions in ``precisions``, which holds those that occur.
+    """
 
     record: Record
     exists: Bools
@@ -173,6 +190,8 @@ class Columns:
     w: Ints
     out_h: Ints
     out_w: Ints
+    precisions: tuple[Precision, ...]
+    precision: Ints
     weight_bits: Ints  # 0 = float
     input_bits: Ints
     runs8: Bools

@@ -14,7 +14,7 @@ from spaces.language.precisions import Precisions, read_precisions
 from spaces.layers import Chosen
 from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
-from spaces.sound import unsound
+from spaces.sound import misplaced, unsound
 from spaces.space import Space
 from spaces.yaml import Problem, Problems, Scalar, Section, SpecError, nearest, plain, read_file, read_text, shown
 
@@ -110,7 +110,7 @@ def read_space(root: Section, default_name: str, problems: Problems, own: Own | 
         return None
     if resolution is not None:
         largest = max(int(size) for size in builder.values_of(resolution))
-        shape = (shape[0] if model.has("input") else 3, largest, largest)
+        shape = (shape[0] if model.has("input") or data.has("dataset") else 3, largest, largest)
     outline = Outline(shape, classes, builder.records, resolution)
     space = _space(name, builder, outline, NOTATIONS[notation] if notation else None, model, problems)
     if space is not None:
@@ -147,7 +147,13 @@ def _space(
     wrong = unsound(space)
     for what in wrong:
         problems.add(model.mapping_mark, what, "wrong-shape")
-    return None if wrong else space
+    if wrong:
+        return None
+    refused = {found: (path, why) for path, found, why in reversed(list(misplaced(space)))}  # of each the first layer
+    for found, (path, why) in refused.items():
+        mark = builder.precision_marks.get(found.name, model.mapping_mark)
+        problems.add(mark, f"layer {path}, precision {found.name}: {why.what}", why.code, why.hint)
+    return None if refused else space
 
 
 def _resolution(model: Section, builder: Builder) -> int | Chosen | None:

@@ -1,13 +1,17 @@
 """From records to shapes, formats and neighbours: resolved here once, over many architectures at a time.
 
-Tensor formats follow one rule. A tensor is stored in 8 bits if a consumer with weights wants its input in 8 bits, or if
-its producer is an integer kernel (which can only write integers); everyone reads the stored value. An add or a pool
+Tensor formats follow one rule. A tensor is stored in 8 bits if a consumer with an integer kernel reads it, or if its
+producer is one (which can only write integers); everyone reads the stored value. A layer whose precision has no integer
+kernel is simulated: it runs in float, and rounds what it reads for itself. An add or a pool
 runs in 8 bits if all its inputs are stored so and a consumer wants its output so; all other layers run in float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,7 @@ from spaces import precision
 from spaces.axis import Axis
 from spaces.choice import Value, When, same
 from spaces.layers import (
+    FUSED,
     IN,
     INPUT,
     WEIGHTED,
@@ -33,6 +38,7 @@ from spaces.layers import (
     Scaled,
     Split,
 )
+from spaces.precision import Precision, QuantSpec
 from spaces.shapes import RULES, Sizes
 
 Read = Callable[[str], tuple[Bools, Sequence[Value], Ints]]
@@ -93,19 +99,60 @@ def whole(field: Field, c_in: Ints, read: Read) -> Ints:
     return number(field, c_in, read).astype(np.int64, copy=False)
 
 
-def _bits(field: LayerPrecision, n: int, read: Read) -> tuple[Ints, Ints]:
-    if isinstance(field, Split):
-        nothing = np.zeros(n, np.int64)
-        return whole(field.weight, nothing, read), whole(field.input, nothing, read)
-    if isinstance(field, str):
-        fixed = precision.parse(field)
-        bits = [spec.bits if spec else 0 for spec in (fixed.weight, fixed.input)]
-        return np.full(n, bits[0], np.int64), np.full(n, bits[1], np.int64)
+def _precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[Precision, ...], Ints]:
+    """(the precisions that occur, the position (n,) of each architecture's among them)."""
+    match field:
+        case str():
+            return (precision.parse(field),), np.zeros(n, np.int64)
+        case Chosen():
+            present, values, positions = read(field.name)
+            pairs = [precision.parse(str(v)) if present.any() else precision.FLOAT for v in values]
+            return (*pairs, precision.FLOAT), np.where(present, positions, len(values))
+        case Split():
+            columns = [_values(getattr(field, f.name), n, read) for f in fields(field)]
+            combined = np.ravel_multi_index([at for _, at in columns], [len(values) for values, _ in columns])
+            found, which = np.unique(combined, return_inverse=True)
+            rows = np.array(np.unravel_index(found, [len(values) for values, _ in columns])).T.tolist()
+            chosen = [[values[i] for (values, _), i in zip(columns, row, strict=True)] for row in rows]
+            return tuple(_parts(*row) for row in chosen), which.reshape(-1)
+
+
+def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]]) -> tuple[Precision, ...]:
+    """Every precision that a layer may have. ``choices``: name -> values."""
+    match field:
+        case str():
+            return (precision.parse(field),)
+        case Chosen():
+            return tuple(precision.parse(str(v)) for v in choices[field.name])
+        case Split():
+            parts = [getattr(field, f.name) for f in fields(field)]
+            return tuple(
+                _parts(*row) for row in product(*(choices[p.name] if isinstance(p, Chosen) else [p] for p in parts))
+            )
+
+
+def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Value], Ints]:
+    """(values of a field, the position (n,) of each architecture's); the last one, 0, is that of an absent choice."""
+    if not isinstance(field, Chosen):
+        return (field,), np.zeros(n, np.int64)
     present, values, positions = read(field.name)
-    pairs = [precision.parse(str(v)) if present.any() else precision.FLOAT for v in values]
-    weight = np.array([p.weight.bits if p.weight else 0 for p in pairs], np.int64)[positions]
-    inputs = np.array([p.input.bits if p.input else 0 for p in pairs], np.int64)[positions]
-    return np.where(present, weight, 0), np.where(present, inputs, 0)
+    return (*values, 0), np.where(present, positions, len(values))
+
+
+@cache
+def _parts(weight: Any, given: Any, *settings: Any) -> Precision:
+    """The precision of these bits, granularities and symmetries; of no bits it is float."""
+    if not weight:
+        return precision.FLOAT
+    weight_granularity, weight_symmetry, input_granularity, input_symmetry = settings
+    return Precision(
+        precision.spec_of(f"w{weight}-{weight_granularity}-{weight_symmetry}", "weight"),
+        precision.spec_of(f"a{given}-{input_granularity}-{input_symmetry}", "input"),
+    )
+
+
+def _bits(specs: Sequence[QuantSpec | None]) -> Ints:
+    return np.array([0 if spec is None else spec.bits for spec in specs], np.int64)
 
 
 def _exists(when: When, n: int, read: Read) -> Bools:
@@ -159,32 +206,35 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
         c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
     else:
         c_out, out_h, out_w = (whole(size, c_in, read) for size in r.call.shape)
-    weight_bits, input_bits = _bits(r.precision, n, read)
+    precisions, which = _precision(r.precision, n, read)
+    bits = [_bits([getattr(p, role) for p in precisions])[which] for role in ("weight", "input")]
     macs = 0 * c_in if r.call is None else whole(r.call.macs, c_in, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
         "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
         "rows": sizes.rows, "macs": macs, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
-        "weight_bits": weight_bits * exists, "input_bits": input_bits * exists,
+        "precisions": precisions, "precision": which,
+        "integer": exists & np.array([p.integer for p in precisions])[which],
+        "weight_bits": bits[0] * exists, "input_bits": bits[1] * exists,
     }  # fmt: skip
 
 
 def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
     wanted = np.zeros((len(drafts) + 1, n), np.bool_)  # row -1, the last, is the network's input
-    read_by_any = np.zeros_like(wanted)
     for d in drafts:
-        exists, quantized = d["exists"], d["weight_bits"] > 0
+        quantized = d["integer"]
         for column in d["inputs"].T:
-            read_by_any[at_each(column)] |= exists
             if quantized.any():
                 wanted[at_each(column)] |= quantized
     stored = wanted.copy()
     result = []
     for i, d in enumerate(drafts):
+        integer = d.pop("integer")
         inputs8 = np.stack([stored[at_each(column)] for column in d["inputs"].T])
         if d["record"].kind in WEIGHTED:
-            runs8 = d["weight_bits"] > 0
-            stored[i] |= runs8 & read_by_any[i]
+            runs8 = integer
+            if d["record"].kind == "conv" and d["record"].activation in FUSED:
+                stored[i] |= runs8  # its kernel gives 8 bits
         elif d["record"].kind in RUNS8:
             runs8 = d["exists"] & inputs8.all(axis=0) & wanted[i]
         else:

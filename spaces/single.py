@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from typing import Any
 
 import numpy as np
 
-from spaces import precision
 from spaces.axis import Axis
 from spaces.choice import Value
 from spaces.layers import (
+    FUSED,
     INPUT,
     WEIGHTED,
     Bools,
@@ -101,17 +102,16 @@ def _holds(when: tuple[tuple[str, frozenset[_Typed]], ...], typed: Mapping[str, 
 def _stored(present: Sequence[_Form]) -> tuple[Layer, ...]:
     """The layers with their formats: the rule of :mod:`spaces.resolve`, one layer after the other."""
     drafts = [form.layers[False, False, False] for form in present]
-    quantized = [y for y in drafts if y.precision.weight is not None]
+    quantized = [y for y in drafts if y.precision.integer]
     if not quantized:
         return tuple(drafts)
     wanted = {name for y in quantized for name in y.inputs}
-    read = {name for y in drafts for name in y.inputs}
     stored, found = set(wanted), []
     for form, y in zip(present, drafts, strict=True):
         inputs8 = [name in stored for name in y.inputs]
-        runs8 = y.precision.weight is not None if y.kind in WEIGHTED else y.kind in RUNS8 and all(inputs8)
+        runs8 = y.precision.integer if y.kind in WEIGHTED else y.kind in RUNS8 and all(inputs8)
         if y.kind in WEIGHTED:
-            stored |= {y.path} if runs8 and y.path in read else set()
+            stored |= {y.path} if runs8 and y.kind == "conv" and y.activation in FUSED else set()
         else:
             runs8 = runs8 and y.path in wanted
         formats = runs8, inputs8[0], y.path in stored
@@ -128,11 +128,8 @@ def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
         return _Form(inputs[int(whole(r.rows, nothing, read)[0])], {})
     shapes = [tuple(np.array([size], np.int64) for size in state[1:]) for state in inputs]
     draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
-    one: dict[str, Any] = {
-        name: int(value[0]) for name, value in draft.items() if name not in ("record", "exists", "inputs", "macs")
-    }
-    bits = one["weight_bits"], one["input_bits"]
-    sizes = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
+    names = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
+    sizes: dict[str, Any] = {name: int(draft[name][0]) for name in names}
     call = None
     if r.call is not None:
         call = r.call.resolved(
@@ -140,9 +137,9 @@ def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
         )
     layer = Layer(
         path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm, activation=r.activation,
-        precision=precision.parse(f"w{bits[0]}a{bits[1]}") if bits[0] else precision.FLOAT,
+        precision=draft["precisions"][draft["precision"][0]],
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
-        weight_of=r.weight_of, call=call, **{name: one[name] for name in sizes},
+        weight_of=r.weight_of, call=call, **sizes,
     )  # fmt: skip
     made = (layer.c_out, layer.out_h, layer.out_w) if r.call is None else (0, 0, 0)  # calls say what they read
     return _Form((r.path, *made), {(False, False, False): layer})
@@ -175,6 +172,6 @@ def _choices_of(r: Record) -> tuple[str, ...]:
                 fields += parts
             case Axis(names=names):
                 found += names
-            case Split(weight=weight, input=given):
-                fields += [weight, given]
+            case Split() as split:
+                fields += [getattr(split, f.name) for f in fields_of(split)]
     return tuple(dict.fromkeys(found))

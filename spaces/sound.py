@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from spaces.batch import Batch
-from spaces.layers import Columns, Ints
+from spaces.layers import WEIGHTED, Columns, Ints
+from spaces.precision import Place, Precision, Refused, refusal
 from spaces.randomness import generator
 from spaces.space import Space
 
@@ -16,10 +19,7 @@ def unsound(space: Space) -> list[str]:
     """What does not fit, a line per layer; empty if nothing was found."""
     if not space.outline.records:
         return []
-    rng = generator(0, "spaces.sound")
-    drawn = [space.sample_many(_DRAWN, rng, by_choice).codes for by_choice in (False, True)]
-    extremes = space.batch([space.extreme(min, "float"), space.largest]).codes
-    batch = Batch(space, np.concatenate([extremes, *drawn]))
+    batch = _some(space)
     table, given = space.outline.table(batch), space.outline.input_sizes(batch)
     problems: list[str] = []
     for c in table:
@@ -31,6 +31,33 @@ def unsound(space: Space) -> list[str]:
                 )
                 break
     return problems
+
+
+def misplaced(space: Space) -> Iterator[tuple[str, Precision, Refused]]:
+    """(path of a layer, a precision that it may have and cannot work there, why)."""
+    if not any(r.kind in WEIGHTED and r.precision != "float" for r in space.outline.records):
+        return
+    for c in space.outline.table(_some(space)):
+        if c.record.kind not in WEIGHTED or not c.exists.any():
+            continue
+        terms = np.unique((c.c_in // np.maximum(c.groups, 1))[c.exists]).tolist()
+        padded = c.record.kind == "conv" and (c.kernel.max() > 1 if c.record.padding is None else c.record.padding)
+        places = (
+            Place("weight", inputs=terms),
+            Place("input", bool(padded), inputs=np.unique(c.c_in[c.exists]).tolist()),
+        )
+        for found in dict.fromkeys(c.precisions):
+            for spec, place in zip((found.weight, found.input), places, strict=True):
+                if spec is not None and (wrong := refusal(spec, place)) is not None:
+                    yield c.record.path, found, wrong
+
+
+def _some(space: Space) -> Batch:
+    """The extremes of a space and some architectures drawn from it."""
+    rng = generator(0, "spaces.sound")
+    drawn = [space.sample_many(_DRAWN, rng, by_choice).codes for by_choice in (False, True)]
+    extremes = space.batch([space.extreme(min, "float"), space.largest]).codes
+    return Batch(space, np.concatenate([extremes, *drawn]))
 
 
 def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore[no-untyped-def]

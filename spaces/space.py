@@ -21,8 +21,11 @@ from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.extent import Extent, extents
+from spaces.layers import WEIGHTED
 from spaces.notations.base import Notation
 from spaces.outline import Outline
+from spaces.precision import Precision
+from spaces.resolve import precisions_of
 from spaces.yaml.writer import dump
 
 _CHUNK = 1024  # architectures enumerated at a time
@@ -203,6 +206,12 @@ class Space:
     def extents(self) -> dict[str, Extent]:
         """Path -> the largest form of each record over all architectures."""
         return extents(self.outline.records, self.outline.input_shape, self.choices)
+
+    @cached_property
+    def precisions(self) -> dict[str, tuple[Precision, ...]]:
+        """Path of each weighted layer -> every precision that it may have."""
+        values = {c.name: c.values for c in self.choices}
+        return {r.path: precisions_of(r.precision, values) for r in self.outline.records if r.kind in WEIGHTED}
 
     # -- drawing
 

@@ -3,7 +3,7 @@
 from supernets import export
 from supernets.build import NotBuildable, Supernet, build, check
 from supernets.extract import extract
-from supernets.plain import Grid, Network, Quantized, fresh_network
+from supernets.plain import Grid, Network, Quantized, Simulated, fresh_network
 from supernets.selection import Calibration
 from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
 from supernets.wrapping import NotWrappable, Wrapped, wrap
@@ -18,6 +18,7 @@ __all__ = [
     "NotWrappable",
     "Quantized",
     "Recipe",
+    "Simulated",
     "Supernet",
     "TrainingDiverged",
     "Wrapped",

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from spaces import Architecture, Layer, Space
+from spaces import Architecture, Layer, QuantSpec, Space
 from spaces.layers import WEIGHTED, Record
+from spaces.precision import Precision
 from supernets.elastic import (
     ELASTIC,
     ElasticEmbedding,
@@ -24,16 +25,20 @@ from supernets.elastic import (
     owners,
     pooled,
 )
+from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
 from supernets.graph import Program, program, run
 from supernets.quantization import (
     ACTIVATION,
+    TOPS,
     activation_grid,
     bias_steps,
+    kernels,
+    quantize_activated,
     quantize_activation,
     quantize_dynamic,
-    weight_scale,
 )
+from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
 
 
@@ -62,11 +67,12 @@ class Supernet(nn.Module):
     in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
     """
 
-    def __init__(self, space: Space, seed: int, entangled: bool = False) -> None:
+    def __init__(self, space: Space, seed: int, entangled: bool = False, compiled: bool = False) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
         self._selection: Selection | None = None
+        self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}  # of the forward pass that is running
         check(space)
         self._owners = owners(self.outline.records, space.extents) if entangled else {}
         self._owners |= _used_again(self.outline.records)
@@ -76,6 +82,18 @@ class Supernet(nn.Module):
             for record in self.outline.records:
                 if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
+        self._kernels = kernels.compiled() if compiled else kernels.EAGER
+        self.draws = torch.Generator()
+        self.draws.manual_seed(seed)
+        self._allow()
+
+    def _allow(self) -> None:
+        """Tell every layer what precisions it may have; entangled ones have those of all that share the weight."""
+        found: dict[str, list[Precision]] = {}
+        for path, precisions in self.space.precisions.items():
+            found.setdefault(self._owners.get(path, path), []).extend(precisions)
+        for path, every in found.items():
+            self.weighted(path).allow(list(dict.fromkeys(every)), self.draws, self._kernels)
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
@@ -132,7 +150,8 @@ class Supernet(nn.Module):
         for name, ranges in records.ranges.items():
             low, high = torch.stack(ranges).mean(dim=0)
             grids[name] = activation_grid(low, high, ACTIVATION)
-        return Calibration({path: pooled(parts) for path, parts in records.moments.items()}, grids)
+        moments = {path: pooled(parts) for path, parts in records.moments.items()}
+        return Calibration(moments, grids, {path: mean_grid(found) for path, found in records.inputs.items()})
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Output of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
@@ -140,9 +159,12 @@ class Supernet(nn.Module):
             raise RuntimeError("no subnet is active; use `with net.active(architecture):`")
         selection = self._selection
         needed = not self.training and selection.calibration is None and selection.records is None
-        if needed and any(layer.norm or layer.in8 for layer in selection.program.layers):
+        if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        return run(selection.program, inputs, self._weighted, self._store)
+        self._narrow.clear()
+        y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+        self._narrow.clear()
+        return y
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None
@@ -150,26 +172,44 @@ class Supernet(nn.Module):
         module = self.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        y = module.linear_part(self._read(layer, x), layer)
+        y = module.linear_part(self._read(module, layer, x), layer)
         if module.norm is not None:
             if records is not None:
                 records.moments.setdefault(layer.path, []).append(moments_of(y))
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
-        if calibration is None or layer.precision.weight is None:
+        if calibration is None or not layer.precision.integer:
             return y
         rounding = self._bias_rounding(module, layer, calibration)
         column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
         return y if rounding is None else y + rounding.reshape(column)
 
-    def _read(self, layer: Layer, x: Tensor) -> Tensor:
-        """``x`` in as few bits as the layer takes; it is stored in 8."""
+    def _read(self, module: ElasticWeighted, layer: Layer, x: Tensor) -> Tensor:
+        """``x`` in as few bits as the layer takes, stored in 8; or as a layer that no integer kernel runs rounds it."""
         assert self._selection is not None
         spec, calibration = layer.precision.input, self._selection.calibration
-        if spec is None or spec.bits == ACTIVATION.bits:
+        if spec is None:
             return x
-        if calibration is None:
-            return quantize_dynamic(x, spec)[0]
-        return quantize_activation(x, *calibration.input_grid(layer), spec)
+        if not layer.precision.integer:
+            return self._rounded(module, layer, x, spec)
+        if spec.bits == self._stored_as(layer.inputs[0]).bits:
+            return x
+        if calibration is not None:
+            return quantize_activation(x, *calibration.input_grid(layer), spec)
+        key = (layer.inputs[0], spec, x.shape)  # a second reader takes what the first one rounded
+        if key not in self._narrow:
+            self._narrow[key] = quantize_dynamic(x, spec, self._kernels)[0]
+        return self._narrow[key]
+
+    def _rounded(self, module: ElasticWeighted, layer: Layer, x: Tensor, spec: QuantSpec) -> Tensor:
+        """``x`` on a grid of the layer's own: the calibration's where one is for all inputs, else that of the batch."""
+        assert self._selection is not None
+        quantizer, calibration, records = module.input_quantizer, self._selection.calibration, self._selection.records
+        if calibration is not None and layer.path in calibration.inputs:
+            return quantizer.on(x, calibration.inputs[layer.path], spec)
+        grid = quantizer.grid(x, spec)
+        if records is not None and spec.granularity == "tensor":
+            records.inputs.setdefault(layer.path, []).append(grid)
+        return quantizer.on(x, grid, spec, draws=self.draws)
 
     @torch.no_grad()
     def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
@@ -179,14 +219,30 @@ class Supernet(nn.Module):
         if bias is None:
             return None
         scale, _ = calibration.input_grid(layer)
-        step = weight_scale(module.active(layer), layer.precision.weight) * factor * scale
+        step = module.codes(layer).scale * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
-    def _store(self, name: str, x: Tensor) -> Tensor:
+    @property
+    def _training(self) -> bool:
+        """Whether statistics are those of the batch and nobody records them."""
         assert self._selection is not None
+        return self._selection.calibration is None and self._selection.records is None
+
+    def _stored_as(self, name: str) -> QuantSpec:
+        """How a tensor is stored: in 8 bits, but in training at once in the fewer that all its readers take."""
+        assert self._selection is not None
+        return self._selection.program.narrow.get(name, ACTIVATION) if self._training else ACTIVATION
+
+    def _store(self, name: str, x: Tensor, activation: str) -> Tensor:
+        assert self._selection is not None
+        spec = self._stored_as(name)
+        if activation in TOPS and self._training:
+            return quantize_activated(x, activation, spec, self._kernels)
+        if activation != "none":
+            x = ACTIVATIONS[activation](x)
         if self._selection.calibration is not None:
             return quantize_activation(x, *self._selection.calibration.grids[name])
-        quantized, limits = quantize_dynamic(x)
+        quantized, limits = quantize_dynamic(x, spec, self._kernels)
         if self._selection.records is not None:
             self._selection.records.ranges.setdefault(name, []).append(limits)
         return quantized
@@ -220,10 +276,11 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
+def build(space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False) -> Supernet:
     """A freshly initialised supernet; the same space and seed give the same weights.
 
     ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
+    ``compiled``: the quantizers of activations are compiled in training (:mod:`supernets.quantization.kernels`).
     Raises :class:`NotBuildable` for a space without layers.
     """
-    return Supernet(space, seed, entangled)
+    return Supernet(space, seed, entangled, compiled)

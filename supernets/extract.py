@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from spaces import Architecture, Layer
 from supernets.build import Supernet
 from supernets.elastic import ElasticWeighted
-from supernets.plain import Grid, Network, Quantized, TiedLinear
+from supernets.plain import Grid, Network, Quantized, Simulated, TiedLinear
 from supernets.plain.called import used_again
 from supernets.plain.fresh import FRESH, fresh, padding
 from supernets.plain.network import network
-from supernets.quantization import ACTIVATION, weight_codes
+from supernets.quantization import ACTIVATION
+from supernets.quantization.methods import whole
 from supernets.selection import Calibration
 
 
@@ -22,11 +23,11 @@ from supernets.selection import Calibration
 def extract(net: Supernet, architecture: Architecture, calibration: Calibration, folded: bool = True) -> Network:
     """The subnet as a plain network in ``eval()`` mode, equal to it within float rounding and sharing no storage.
 
-    The codes of integer weights are those that the supernet computes with, bit for bit: the norm's factor goes into
-    the scales and its offset into the biases. With ``folded=False`` each batch norm is a layer of its own, to train on.
+    The codes of weights are those that the supernet computes with, bit for bit: the norm's factor goes into the scales
+    and its offset into the biases. With ``folded=False`` each batch norm is a layer of its own, to train on.
 
     Raises:
-        ValueError: a foreign architecture; ``folded=False`` for one with integer layers, which cannot be trained.
+        ValueError: a foreign architecture; ``folded=False`` for one with layers of codes, which cannot be trained.
     """
     layers = net.layers(architecture)
     if not folded and any(y.precision.quantized for y in layers):
@@ -43,8 +44,8 @@ def _module(
     net: Supernet, layer: Layer, calibration: Calibration, before: dict[str, nn.Module], folded: bool
 ) -> nn.Module:
     elastic = net.layer(layer.path)
-    if isinstance(elastic, ElasticWeighted) and layer.precision.weight is not None:
-        return _quantized(elastic, layer, calibration)
+    if isinstance(elastic, ElasticWeighted) and layer.precision.quantized:
+        return (_quantized if layer.precision.integer else _simulated)(elastic, layer, calibration)
     again = used_again(layer, before)
     if again is not None:
         return again
@@ -77,12 +78,21 @@ def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration)
     assert layer.precision.weight is not None
     assert layer.precision.input is not None
     factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
-    codes, scale = weight_codes(elastic.active(layer), layer.precision.weight)
+    stored = elastic.codes(layer)
     grid = calibration.input_grid(layer)
     own = None if layer.precision.input.bits == ACTIVATION.bits else Grid(*grid, layer.precision.input)
     if bias is None:
         bias = torch.zeros_like(factor)
     return Quantized(
-        codes, scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path, padding(layer),
-        layer.dilation, layer.groups, own, layer.call,
+        stored.codes, stored.scale * factor, bias, grid[0], layer.precision.weight.bits, layer.stride, layer.path,
+        padding(layer), layer.dilation, layer.groups, own, layer.call,
     )  # fmt: skip
+
+
+def _simulated(elastic: ElasticWeighted, layer: Layer, calibration: Calibration) -> Simulated:
+    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
+    spec, grid = layer.precision.input, calibration.inputs.get(layer.path)
+    weight = elastic.active(layer) if layer.precision.weight is None else elastic.codes(layer)
+    if grid is not None and spec is not None and grid[1] is not None:
+        grid = grid[0], whole(grid[1], spec)
+    return Simulated(layer, padding(layer), weight, factor, bias, grid)

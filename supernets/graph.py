@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,27 +10,53 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from spaces import INPUT, Layer
+from spaces import INPUT, Layer, QuantSpec
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
+from supernets.quantization import TOPS, activated
+from supernets.quantization.kernels import EAGER, Kernels
+
+_FREE = frozenset({"add", "avg_pool", "concat", "flatten", "pool"})  # kinds that keep no input for the backward pass
+STORED_BITS = 8
+SUM = ":sum"
+"""After the path of a layer: its output before the activation function."""
 
 
 def stored8(layers: Sequence[Layer]) -> list[str]:
-    """Names of the tensors (``"input"`` or a layer's path) that are stored in 8 bits, in order."""
-    first = [INPUT] if any(layer.in8 and layer.inputs[0] == INPUT for layer in layers) else []
-    return first + [layer.path for layer in layers if layer.out8]
+    """Names of the tensors (``"input"``, a layer's path, or its path and :data:`SUM`) that are stored in 8 bits."""
+    names = [INPUT] if any(layer.in8 and layer.inputs[0] == INPUT for layer in layers) else []
+    for layer in layers:
+        names += [layer.path + SUM] if layer.sums8 else []
+        names += [layer.path] if layer.out8 else []
+    return names
+
+
+def live(layers: Sequence[Layer]) -> frozenset[str]:
+    """Paths of the layers that the output depends on, and that depend on the input: others a runtime may leave out."""
+    fed, read = {INPUT}, {layers[-1].path}
+    for layer in layers:
+        if layer.kind != "zero" and fed.intersection(layer.inputs):
+            fed.add(layer.path)
+    for layer in reversed(layers):
+        if layer.kind != "zero" and layer.path in read:
+            read.update(layer.inputs)
+    return frozenset(fed & read - {INPUT})
 
 
 @dataclass(frozen=True)
 class Program:
     """Layers of one architecture, and what else running them needs.
 
-    ``kept``: tensors stored in 8 bits; ``done``: after each layer, the tensors that no later one reads; ``size``:
-    height and width that the input is brought to, ``None`` to take it as it is.
+    ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that no reader keeps as it is;
+    ``narrow``: of those in 8 bits, the spec of fewer that all readers round them to, which training does at once;
+    ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
+    brought to, ``None`` to take it as it is.
     """
 
     layers: tuple[Layer, ...]
     kept: frozenset[str]
+    rounded: frozenset[str]
+    narrow: Mapping[str, QuantSpec]
     done: tuple[tuple[str, ...], ...]
     size: tuple[int, int] | None
 
@@ -44,29 +70,49 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
         seen.update(names)
         done.append(names)
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
+    size = (first.h, first.w) if resized else None
     return Program(
-        tuple(layers), frozenset(stored8(layers)), tuple(reversed(done)), (first.h, first.w) if resized else None
+        tuple(layers), frozenset(stored8(layers)), _rounded(layers), _narrow(layers), tuple(reversed(done)), size
     )
+
+
+def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
+    own = {y.path for y in layers if y.precision.input is not None and not y.precision.integer}
+    found = {name for y in layers if y.path in own for name in y.inputs}
+    found -= {name for y in layers if y.path not in own and y.kind not in _FREE for name in y.inputs}
+    return frozenset(y.path for y in layers if y.activation in TOPS and y.path in found)
+
+
+def _narrow(layers: Sequence[Layer]) -> dict[str, QuantSpec]:
+    readers: dict[str, set[QuantSpec | None]] = {}
+    for y in layers:
+        spec = y.precision.input if y.precision.integer else None
+        for name in y.inputs:
+            readers.setdefault(name, set()).add(spec)
+    only = {name: next(iter(specs)) for name, specs in readers.items() if len(specs) == 1}
+    return {name: spec for name, spec in only.items() if spec is not None and spec.bits < STORED_BITS}
 
 
 def run(
     program: Program,
     inputs: Sequence[Tensor],
     weighted: Callable[[Layer, Tensor], Tensor],
-    store: Callable[[str, Tensor], Tensor],
+    store: Callable[[str, Tensor, str], Tensor],
+    kernels: Kernels = EAGER,
 ) -> Tensor:
     """Output of the last layer.
 
-    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` turns a tensor that is
-    stored in 8 bits into the values that its readers see. Shapes: one input is a picture (b, c, h, w) or sequences of
-    token numbers, (b, t) or (b, sequences, t); several inputs are sequences (b, t), which may differ in length. The
-    output is a picture, (b, t, values) of sequences, else (b, values); of a traced network what that gave.
+    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
+    is stored in 8 bits, and the name of its activation function, the values that its readers see. Shapes: one input is
+    a picture (b, c, h, w) or sequences of token numbers, (b, t) or (b, sequences, t); several inputs are sequences
+    (b, t), which may differ in length. The output is a picture, (b, t, values) of sequences, else (b, values); of a
+    traced network what that gave.
     """
     values: dict[str, Any] = {INPUT: inputs[0] if len(inputs) == 1 else tuple(inputs)}
     if program.size is not None and values[INPUT].shape[2:] != program.size:
         values[INPUT] = F.interpolate(values[INPUT], program.size, mode="bilinear")
     if INPUT in program.kept:
-        values[INPUT] = store(INPUT, values[INPUT])
+        values[INPUT] = store(INPUT, values[INPUT], "none")
     for layer, done in zip(program.layers, program.done, strict=True):
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
@@ -76,9 +122,14 @@ def run(
             y = weighted(layer, given[0])
         else:
             y = CALLED[layer.kind](partial(weighted, layer), given[0])
-        if layer.activation != "none":
-            y = ACTIVATIONS[layer.activation](y)
-        values[layer.path] = store(layer.path, y) if layer.path in program.kept else y
+        if layer.sums8:
+            y = store(layer.path + SUM, y, "none")
+        if layer.path in program.kept:
+            y = store(layer.path, y, layer.activation)
+        elif layer.activation != "none":
+            known = layer.path in program.rounded
+            y = activated(y, layer.activation, kernels) if known else ACTIVATIONS[layer.activation](y)
+        values[layer.path] = y
         for name in done:
             del values[name]
     last = program.layers[-1]

@@ -10,20 +10,23 @@ from spaces import Architecture, Layer
 from supernets.elastic import Moments
 from supernets.graph import Program
 from supernets.quantization import ACTIVATION, narrowed
+from supernets.quantization.scales import Grid
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What evaluation of one subnet needs besides the shared weights.
 
-    ``moments`` per normalised layer; ``grids`` (scale, zero-point) per tensor that is stored in 8 bits.
+    ``moments`` per normalised layer; ``grids`` (scale, zero-point) per tensor that is stored in 8 bits; ``inputs`` the
+    grid per layer that rounds what it reads for itself, where that is one grid for all inputs.
     """
 
     moments: dict[str, Moments]
     grids: dict[str, tuple[Tensor, Tensor]]
+    inputs: dict[str, Grid] = field(default_factory=dict)
 
     def input_grid(self, layer: Layer) -> tuple[Tensor, Tensor]:
-        """(scale, zero-point) of what a quantized layer reads: of the tensor, or of the fewer bits that it takes."""
+        """(scale, zero-point) of what an integer layer reads: of the tensor, or of the fewer bits that it takes."""
         assert layer.precision.input is not None
         return narrowed(*self.grids[layer.inputs[0]], ACTIVATION, layer.precision.input)
 
@@ -34,6 +37,7 @@ class Records:
 
     moments: dict[str, list[Moments]] = field(default_factory=dict)
     ranges: dict[str, list[Tensor]] = field(default_factory=dict)
+    inputs: dict[str, list[Grid]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,18 @@ def small(name: str) -> Space:
     return space_of(dump({**document, "model": _changed(document["model"], CHANGES[name])}), name)
 
 
+EVERY_EXPORTED = sorted({*CHANGES, *GRAPHS} - {"eqnet_resnet18"})
+"""All but the space that chooses bits of weights and of inputs by themselves."""
+
+
+def elastic_in_precision(name: str) -> Space:
+    """The small space with a precision per layer."""
+    if name in GRAPHS:
+        return space_of(f"{GRAPHS[name]}\nprecision: {{choice: [float, w8a8, w4a8], per: layer}}\n", name)
+    precision = {"choice": ["float", "w8a8", "w4a8"], "per": "layer"}
+    return space_of(dump({**(small(name).document or {}), "precision": precision}), name)
+
+
 def _changed(value: Any, changes: Mapping[str, Change]) -> Any:
     if isinstance(value, dict):
         return {k: changes[k](v) if k in changes else _changed(v, changes) for k, v in value.items() if k != "notation"}

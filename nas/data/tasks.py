@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _LEAST_ERROR = 1e-10  # mean squared error of equal pictures, so that their PSNR is 100 dB and not infinite
+_SAME_TOP, _MOST_APART_DB = 0.995, 0.05  # of forms of one network
 _LUMA = (65.481, 128.553, 24.966)
 
 
@@ -25,8 +26,25 @@ class Quality:
     log_likelihood: float
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Of two forms of one network: ``value`` says how much, ``said`` in words, ``kept`` whether it is enough."""
+
+    value: float
+    said: str
+    kept: bool
+
+
 class Task(Protocol):
-    """``metric`` has name, unit and sense; ``loss`` is a name in :data:`supernets.training.losses.LOSSES`."""
+    """``metric`` has name, unit and sense; ``loss`` is a name in :data:`supernets.training.losses.LOSSES`.
+
+    ``slack``: a difference of :attr:`Quality.accuracy` that is none to a user.
+    """
+
+    @property
+    def slack(self) -> float:
+        """In the unit of the metric."""
+        ...
 
     @property
     def metric(self) -> Mapping[str, str]:
@@ -42,11 +60,16 @@ class Task(Protocol):
         """Quality of a network's outputs (n, ...) against the targets (n, ...) of a split."""
         ...
 
+    def agreement(self, outputs: Tensor, others: Tensor, targets: Tensor) -> Agreement:
+        """Of the outputs (n, ...) of one form of a network with those of another."""
+        ...
+
 
 @dataclass(frozen=True)
 class Classification:
     """One class per image. Shapes: outputs (n, classes), targets (n,)."""
 
+    slack = 0.5
     loss = "cross_entropy"
     metric = {"name": "top-1 accuracy", "unit": "%", "sense": "max"}  # noqa: RUF012, nobody changes it
 
@@ -55,11 +78,16 @@ class Classification:
         right = int((outputs.argmax(dim=1) == targets).sum())
         return Quality(100 * right / len(targets), -float(F.cross_entropy(outputs.double(), targets)))
 
+    def agreement(self, outputs: Tensor, others: Tensor, targets: Tensor) -> Agreement:
+        """Share of the images for which both forms predict the same class."""
+        return _same_top(outputs, others)
+
 
 @dataclass(frozen=True)
 class NextToken:
     """The token after each. Shapes: outputs (n, t, vocabulary), targets (n, t). Perplexity is exp(-accuracy)."""
 
+    slack = 0.02
     loss = "cross_entropy"
     metric = {"name": "next-token log-likelihood", "unit": "nats", "sense": "max"}  # noqa: RUF012
 
@@ -70,12 +98,17 @@ class NextToken:
         likelihood = -sum(sums) / targets.numel()
         return Quality(likelihood, likelihood)
 
+    def agreement(self, outputs: Tensor, others: Tensor, targets: Tensor) -> Agreement:
+        """Share of the tokens after which both forms expect the same one."""
+        return _same_top(outputs, others)
+
 
 @dataclass(frozen=True)
 class SuperResolution:
     """A picture ``scale`` times as high and wide. Shapes: outputs and targets (n, c, h, w), values from 0 to 1."""
 
     scale: int
+    slack = 0.1
     loss = "l1"
     metric = {"name": "PSNR of luminance", "unit": "dB", "sense": "max"}  # noqa: RUF012
 
@@ -91,6 +124,17 @@ class SuperResolution:
         difference = (luminance(eight_bits(outputs)) - luminance(eight_bits(targets)))[..., inner, inner]
         error = difference.square().flatten(1).mean(dim=1).clamp(min=_LEAST_ERROR)
         return Quality(float((-10 * torch.log10(error)).mean()), -float(F.l1_loss(outputs, targets)))
+
+    def agreement(self, outputs: Tensor, others: Tensor, targets: Tensor) -> Agreement:
+        """Difference of the mean PSNR, in decibels."""
+        value = abs(self.quality(outputs, targets).accuracy - self.quality(others, targets).accuracy)
+        return Agreement(value, f"{value:.3f} dB apart, at most {_MOST_APART_DB} dB", value <= _MOST_APART_DB)
+
+
+def _same_top(outputs: Tensor, others: Tensor) -> Agreement:
+    share = float((outputs.argmax(dim=-1) == others.argmax(dim=-1)).double().mean())
+    said = f"{100 * share:.2f} % of the predictions are the same, at least {100 * _SAME_TOP} %"
+    return Agreement(share, said, share >= _SAME_TOP)
 
 
 def eight_bits(pictures: Tensor) -> Tensor:

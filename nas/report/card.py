@@ -47,7 +47,7 @@ def _facts(row: Mapping[str, Any], result: Mapping[str, Any]) -> list[tuple[str,
         ("latency measured, upper bound", _ms(latency["measured_upper"])),
         (f"{metric['name']}, validation, in the supernet", f"{quality['supernet']:.2f} {metric['unit']}"),
         (f"{metric['name']}, test, of the exported file", f"{quality['exported']:.2f} {metric['unit']}"),
-        ("top-1 agreement of supernet, extracted network and file", f"{100 * row['top1_agreement']:.2f} %"),
+        ("supernet, extracted network and file", row["agreement"]["said"]),
         ("size of the file", f"{row['size_bytes']} bytes"),
         ("executed kernels", ", ".join(f"{count} {op}" for op, count in sorted(row["kernels"].items()))),
         ("container precision (stored small, run on the 8-bit kernel)", ", ".join(row["container"]) or "none"),
@@ -56,6 +56,7 @@ def _facts(row: Mapping[str, Any], result: Mapping[str, Any]) -> list[tuple[str,
 
 
 def _measured(result: Mapping[str, Any]) -> str:
+    more = 100 * (result["guard"] - 1)
     device = ", ".join(f"{name} {value}" for name, value in result["device"].items())
     verified = "" if result["verified"] else f"\n\nNot measured for this card: {words.UNVERIFIED}."
     return (
@@ -63,7 +64,8 @@ def _measured(result: Mapping[str, Any]) -> str:
         f"The time of one call on {_counted(result['device']['threads'], 'thread')} with "
         f"{_counted(result['device']['batch'], 'image')}, inputs and outputs bound once (ONNX Runtime I/O binding, "
         "nothing is copied): the median of blocks of 1 ms, in three fresh sessions at a time, networks taking turns. "
-        "The upper bound is the slowest session and 2.5 % more.\n\n"
+        "Times are scaled to the pace that the machine had when its latency table was measured, by networks of that "
+        f"table timed beside them. The upper bound is the slowest session and {more:.1f} % more.\n\n"
         f"A plain `session.run` from Python adds about {PLAIN_CALL_MS} ms of its own, and can so exceed a tight budget."
         f"{verified}"
     )

@@ -22,9 +22,8 @@ def chosen(result: Row) -> Html:
     if row is None:
         return section(title, tag("p", "No network was verified."))
     facts: list[object] = [tag("code", row["key"])]
-    if row.get("top1_agreement") is not None:
-        share = 100 * row["top1_agreement"]
-        facts.append(f"supernet, extracted network and file agree in {share:.2f} % of their predictions, measured")
+    if row.get("agreement") is not None:
+        facts.append(f"supernet, extracted network and file, measured: {row['agreement']['said']}")
     if row.get("model"):
         facts.append(link(row["model"], row["model"]))
     return section(f"{title}, layer by layer", tag("p", join(facts, " · ")), _table(row))

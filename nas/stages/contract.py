@@ -14,7 +14,6 @@ from nas.strategies import Result
 
 ROUNDS = 4  # of finalists, while too few keep the budget
 ENOUGH = 2  # finalists that keep it: the last measurement may still refute one
-FLOAT_SLACK = 0.5  # points of accuracy that the best float-only network may lack
 FLOAT_LAYERS, FLOAT_TIMED = 3, 4  # fronts of float-only networks looked through, and how many good ones are timed
 
 
@@ -78,12 +77,14 @@ def order(row: Row) -> tuple[float, float, str]:
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:
-    """The fastest float-only network, as measured, with at most half a point of validation accuracy below ``accuracy``.
+    """The fastest float-only network, as measured, of a validation quality as good as ``accuracy`` but for the slack.
 
     The best one if none is that good.
     """
-    needed = accuracy - FLOAT_SLACK
-    promising = [r for r in results if verifier.accuracy(r.values["quality"]) >= needed - FLOAT_SLACK] or list(results)
+    needed = accuracy - verifier.slack
+    promising = [r for r in results if verifier.accuracy(r.values["quality"]) >= needed - verifier.slack] or list(
+        results
+    )
     near = _layers(promising, FLOAT_LAYERS)
     good: list[Result] = []
     for result in near:

@@ -67,6 +67,7 @@ def profiled(
         progress.outcome = (
             f"{len(table.rows)} rows, {len(table.networks)} networks; error on {facts['networks']} unseen networks of "
             f"{facts['fastest_ms']:.4f} to {facts['slowest_ms']:.4f} ms: {facts['mape']:.1f} %, tau {facts['tau']:.2f}"
+            f"; sessions differ by {100 * table.spread:.1f} %"
         )
     return model, facts, entry
 

@@ -23,7 +23,7 @@ from nas.experiment import Experiment
 from nas.run import Run
 from nas.strategies import Result
 from nas.terminal import Progress
-from nas.verify import Measurements, measured
+from nas.verify import Anchors, Measurements, Round, measured
 from predictors.accuracy import signal
 from spaces import Architecture
 
@@ -49,7 +49,9 @@ class Verifier:
     def __post_init__(self) -> None:
         self._exported = {r["key"]: r for r in self.run.ledger.of("export")}
         self.refused = {r["key"]: str(r["reason"]) for r in self.run.ledger.of("refused")}
-        self._times = Measurements()
+        latency = self.predict.latency
+        self._anchors = Anchors.of(self.asked.space, latency.table, self.asked.device.target())
+        self._times = Measurements(self._anchors.guard)
         self._recorded = deque(self.run.ledger.of("measurement"))
         self._tested = {r["key"]: r for r in self.run.ledger.of("test")}
 
@@ -83,6 +85,16 @@ class Verifier:
     def accuracy(self, score: float) -> float:
         """The accuracy in percent that subnets of such a score, or signal, have on the validation images."""
         return float(self.predict.accuracy.accuracy(np.array([score]))[0])
+
+    @property
+    def guard(self) -> float:
+        """How many times the slowest session the upper bound is."""
+        return self._times.guard
+
+    @property
+    def slack(self) -> float:
+        """A difference in quality that is none, in the unit of the task's metric."""
+        return self.evaluate.dataset.task.slack
 
     def verify(self, architectures: Sequence[Architecture]) -> list[Row]:
         """Rows of these architectures: exported with their proof, and timed together.
@@ -124,12 +136,13 @@ class Verifier:
         if not self.remeasure:
             return
         if self._recorded and set(self._recorded[0]["sessions_ms"]) == set(keys):
-            self._times.add(self._recorded.popleft()["sessions_ms"])
+            recorded = self._recorded.popleft()
+            self._times.add(Round(recorded["sessions_ms"], recorded["levels"]))
             return
         self._recorded.clear()
-        sessions = measured({key: self._model(key) for key in keys}, self.asked.device.target())
-        self.run.ledger.append("measurement", sessions_ms=sessions)
-        self._times.add(sessions)
+        found = measured({key: self._model(key) for key in keys}, self.asked.device.target(), self._anchors)
+        self.run.ledger.append("measurement", sessions_ms=found.sessions_ms, levels=found.levels)
+        self._times.add(found)
 
     def _latency(self, key: str, predicted: float) -> dict[str, float | None]:
         known = key in self._times
@@ -137,6 +150,7 @@ class Verifier:
             "predicted": predicted,
             "measured": self._times.median_ms(key) if known else None,
             "measured_upper": self._times.upper_ms(key) if known else None,
+            "raw": self._times.raw_ms(key) if known else None,
         }
 
     def test(self, row: Row) -> None:
@@ -177,6 +191,6 @@ class Verifier:
             "kernels": export["kernels"],
             "container": export["container"],
             "simulated": export["simulated"],
-            "top1_agreement": export["top1_agreement"],
+            "agreement": export["agreement"],
             "model": str(Path("exports") / architecture.key / MODEL),
         }

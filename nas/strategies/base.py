@@ -10,11 +10,13 @@ import numpy as np
 from nas.objectives import OBJECTIVES
 from nas.strategies.limits import Limits
 from nas.strategies.protocol import Result, Signals
-from spaces import Architecture, Batch, Space
+from spaces import Architecture, Batch, Space, moves
 from spaces.architecture import Codes
 from spaces.randomness import generator
 
 TURNS = 20  # blocks of candidates that are looked through for a new one that keeps the budget
+_PATIENCE, _FEW_TURNS = 5, 3  # proposals in a row that found none, after which so few blocks are looked through
+_REPAIRED, _NEAREST, _CHILDREN = 2, 10, 40  # from which block on children of the nearest to the budget are among them
 _DRAWN = 256
 _ENUMERATED = 200_000
 
@@ -44,6 +46,8 @@ class Searcher:
         self._seen: set[bytes] = set()
         self._told: set[int] = set()
         self._queue: list[Codes] = []
+        self._failures = 0
+        self._closest: Codes = np.empty((0, len(space.choices)), np.int16)
 
     # -- what a strategy says
 
@@ -109,20 +113,26 @@ class Searcher:
         return [-result.values[n] if OBJECTIVES[n].sense == "max" else result.values[n] for n in self.objectives]
 
     def _next(self) -> Codes | None:
-        for turn in range(TURNS):
+        for turn in range(TURNS if self._failures < _PATIENCE else _FEW_TURNS):
             while self._queue:
                 row: Codes = self._queue.pop(0)
                 if row.tobytes() not in self._seen:
+                    self._failures = 0
                     return row
             rng = generator(self.seed, f"search.{self.name}", len(self._proposed) * TURNS + turn)
-            rows = self._good(self.candidates(rng))
+            block = self.candidates(rng)
+            if turn >= _REPAIRED and len(self._closest):
+                block = np.concatenate([block, self._repaired(rng)])
+            rows = self._good(block)
             if not len(rows):
                 self.stuck()
             elif self.whole:
                 self._queue = list(rows)
             else:
                 best: Codes = rows[0]
+                self._failures = 0
                 return best
+        self._failures += 1
         return self._anything()
 
     def _good(self, rows: Codes) -> Codes:
@@ -131,7 +141,15 @@ class Searcher:
         if not fresh:
             return np.empty((0, len(self.space.choices)), np.int16)
         block = np.array(fresh, np.int16)
-        return block[self._limits.keeps(Batch(self.space, block))]
+        excess = self._limits.excess(Batch(self.space, block))
+        if not (excess <= 0).any():
+            self._closest = block[excess.argsort(kind="stable")[:_NEAREST]]
+        return block[excess <= 0]
+
+    def _repaired(self, rng: np.random.Generator) -> Codes:
+        """Children of those that broke the budget least, in the last block that kept it nowhere."""
+        a, b = rng.integers(len(self._closest), size=(2, _CHILDREN))
+        return moves.recombine(self.space, self._closest[a], self._closest[b], rng, 1.5 / len(self.space.choices))
 
     def _anything(self) -> Codes | None:
         """Some architecture that is new, within the budget if one of many drawn is; the last resort."""

@@ -24,10 +24,14 @@ class Limits:
 
     def keeps(self, batch: Batch) -> NDArray[np.bool_]:
         """Whether each architecture (n,) keeps the limits that are known ahead."""
-        kept = np.ones(len(batch), np.bool_)
+        return self.excess(batch) <= 0
+
+    def excess(self, batch: Batch) -> NDArray[np.float64]:
+        """By which share each architecture (n,) breaks the limit that it breaks most; 0 where it keeps all."""
+        found = np.zeros(len(batch))
         for name, costs in self._known(batch).items():
-            kept &= costs <= self._budget[name] / self._margins.get(name, 1.0)
-        return kept
+            found = np.maximum(found, costs / (self._budget[name] / self._margins.get(name, 1.0)) - 1)
+        return found
 
     def learn(self, batch: Batch, results: Sequence[Result]) -> None:
         """Compare the values of these architectures with what was known of them."""

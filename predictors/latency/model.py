@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
-from predictors.latency.key import work
 from predictors.latency.table import Table
+from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.outline import WEIGHTED
 

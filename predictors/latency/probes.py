@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.standing import READS
 from spaces import INPUT, Layer
-from spaces.outline import WEIGHTED
+from spaces.layers import WEIGHTED
 from spaces.precision import FLOAT, parse
 from supernets.export import GraphWriter
-from supernets.export.qdq import IR_VERSION, OPSET
-from supernets.graph import stored8
+from supernets.export.onnx import declare, finished, write
+from supernets.export.writer import IR_VERSION, OPSET, Placed
+from supernets.graph import SUM, stored8
+from supernets.plain import Quantized
+from supernets.plain.fresh import FRESH, fresh
 
 _SCALE = 0.02
 _MIDDLE = 128
+_JOINED = frozenset({"add", "append"})
 
 
 def empty_model() -> bytes:
     """A session that does next to nothing: the cost of a call itself."""
-    writer = GraphWriter(INPUT, (1, 1))
+    writer = GraphWriter()
+    writer.input(INPUT, (1, 1))
     writer.node("Relu", [INPUT], "output")
     return writer.model("output", (1, 1))
 
@@ -34,61 +41,109 @@ def key_model(key: Key, batch: int = 1) -> bytes:
 
 def network_model(layers: Sequence[Layer], shape: tuple[int, int, int], batch: int) -> bytes:
     """A whole network of these layers, as it would be exported, with random weights."""
-    writer = GraphWriter(INPUT, (batch, *shape))
-    by_path = {layer.path: layer for layer in layers}
+    writer = GraphWriter(batch)
+    rectified = {y.path for y in layers if y.activation == "relu"}
     for name in stored8(layers):
-        writer.grid(name, _SCALE, 0 if name != INPUT and by_path[name].activation == "relu" else _MIDDLE)
-    if INPUT in stored8(layers):
-        writer.store(INPUT)
-    for layer in layers:
-        _write(writer, layer)
-    return writer.model(layers[-1].path, (batch, layers[-1].c_out))
+        writer.grid(name, _SCALE, 0 if name in rectified else _MIDDLE)
+    declare(writer, layers, shape)
+    write(writer, layers, _modules(layers))
+    return finished(writer, layers[-1])
 
 
-def _write(writer: GraphWriter, layer: Layer) -> None:
-    weight = bias = ""
-    if layer.kind in WEIGHTED:
-        rng = np.random.default_rng(0)
-        shape = (layer.c_out, layer.c_in) + ((layer.kernel,) * 2 if layer.kind == "conv" else ())
-        spec = layer.precision.weight
-        if spec is None:
-            weight = writer.constant(f"{layer.path}.weight", rng.normal(0, 0.05, shape).astype(np.float32))
-            bias = writer.constant(f"{layer.path}.bias", np.zeros(layer.c_out, np.float32))
-        else:
-            scale = np.full(layer.c_out, 0.01, np.float32)
-            codes = rng.integers(spec.lowest, spec.highest + 1, shape).astype(np.int8)
-            weight = writer.weights(layer.path, codes, scale, spec.bits)
-            bias = writer.bias(layer.path, np.zeros(layer.c_out, np.int32), scale * np.float32(_SCALE))
-    writer.layer(layer, weight, bias)
+def _modules(layers: Sequence[Layer]) -> Mapping[str, nn.Module]:
+    modules: dict[str, nn.Module] = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for y in layers:
+            if y.kind in FRESH:
+                module = modules[y.path] = fresh(y, True, modules)
+                if isinstance(module, Quantized):
+                    most = 2 ** (module.bits - 1) - 1
+                    module.codes.copy_(torch.randint(-most, most + 1, module.codes.shape))
+                    module.scale.fill_(0.01)
+                    module.input_scale.fill_(_SCALE)
+    return modules
 
 
 def _layer_model(key: LayerKey) -> bytes:
-    """Integer layers take and give uint8 in NHWC: the Transposes to and from it cancel against the runtime's own."""
+    """Integer layers take and give uint8 as their kernels do: Transposes of pictures cancel with the runtime's own."""
     integer = key.source == "u8"
-    if integer and key.op == "pool":
+    if integer and key.op == "pool" and key.lies == "picture":
         return _integer_pool_model(key)
-    inputs = ("a", "b") if key.op == "add" else ("a",)
-    source, target = (key.batch, key.c_in, key.h, key.w), (key.batch, key.c_out, *_out(key))
-    writer = GraphWriter(None, ())
-    for name in inputs:
-        writer.inputs.append(_input(name, source, integer))
-        if integer:
-            writer.grid(name, _SCALE, _MIDDLE)
-            writer.node("Transpose", [f"{name}:nhwc"], f"{name}:q", perm=[0, 3, 1, 2])
+    layer = _layer(key)
+    writer = GraphWriter(key.batch)
+    for name, placed in _inputs(key).items():
+        _given(writer, name, placed, integer)
+    if layer.sums8:
+        writer.grid(layer.path + SUM, _SCALE, _MIDDLE)
+    if layer.out8:
+        writer.grid(layer.path, _SCALE, 0 if key.activation == "relu" else _MIDDLE)
+    if key.op in ("embedding", "channel"):
+        declare(writer, [layer], (key.c_in, key.h, key.w))
+    write(writer, [layer], _modules([layer]))
+    if key.op == "channel":
+        return writer.model(layer.path, (key.batch, key.h), TensorProto.INT64)
+    placed = writer.placed[layer.path]
+    if not layer.out8:
+        return writer.model(layer.path, placed.shape(placed.form, key.batch))
+    if placed.form != "picture":
+        return writer.model(f"{layer.path}:q", placed.shape(placed.form, key.batch), TensorProto.UINT8)
+    writer.node("Transpose", [f"{layer.path}:q"], "output", perm=[0, 2, 3, 1])
+    return writer.model("output", (key.batch, placed.h, placed.w, placed.c), TensorProto.UINT8)
+
+
+def _layer(key: LayerKey) -> Layer:
+    integer = key.source == "u8"
     out_h, out_w = _out(key)
-    layer = Layer(
-        path="layer", kind=key.op, inputs=inputs, c_in=key.c_in, c_out=key.c_out, kernel=key.kernel, stride=key.stride,
-        groups=key.groups, h=key.h, w=key.w, out_h=out_h, out_w=out_w, norm=False, activation=key.activation,
-        precision=parse("w8a8") if integer and key.op in WEIGHTED else FLOAT,
-        runs8=integer, in8=integer, out8=key.target == "u8",
+    return Layer(
+        path="layer", kind=key.op, inputs=tuple(_inputs(key)) or (INPUT,), c_in=key.c_in, c_out=key.c_out,
+        kernel=key.kernel, stride=key.stride, groups=key.groups, h=key.h, w=key.w, out_h=out_h, out_w=out_w, norm=False,
+        activation=key.activation, precision=parse("w8a8") if integer and key.op in WEIGHTED else FLOAT,
+        runs8=integer, in8=integer, out8=key.target == "u8", heads=key.heads, rows=key.rows,
     )  # fmt: skip
-    if key.target == "u8":
-        writer.grid("layer", _SCALE, 0 if key.activation == "relu" else _MIDDLE)
-    _write(writer, layer)
-    if key.target == "f32":
-        return writer.model("layer", target[:2] if key.op == "linear" else target)
-    writer.node("Transpose", ["layer:q"], "output", perm=[0, 2, 3, 1])
-    return writer.model("output", (target[0], *target[2:], target[1]), TensorProto.UINT8)
+
+
+def _inputs(key: LayerKey) -> dict[str, Placed]:
+    """Of the layer alone, lying as its kernel wants them; inputs of a concatenation but the first are as wide each."""
+
+    def placed(c: int, h: int, w: int) -> Placed:
+        lies = READS.get(key.op, key.lies)
+        form = "picture" if lies == "picture" else "vector" if h * w == 1 else "tokens"
+        if form == "tokens" and key.op in ("linear", "norm"):
+            return Placed("rows", "tokens", c, h, w)
+        return Placed(form, form, c, h, w)
+
+    first = placed(key.c_in, key.h, key.w)
+    match key.op:
+        case "embedding" | "channel":
+            return {}
+        case "attention":
+            return {"a": first, "b": placed(key.c_in, key.others, 1), "c": placed(key.c_out, key.others, 1)}
+        case "concat":
+            more = (key.others or 2) - 1
+            widths = [(key.c_out - key.c_in + i) // more for i in range(more)]
+            return {"a": first, **{f"b{i}": placed(width, key.h, key.w) for i, width in enumerate(widths)}}
+        case "multiply":
+            return {"a": first, "b": placed(key.c_in, 1, 1) if key.others == 1 else first}
+        case _ if key.op in _JOINED:
+            return {f"a{i}": first for i in range(key.others or 2)}
+        case _:
+            return {"a": first}
+
+
+def _given(writer: GraphWriter, name: str, placed: Placed, integer: bool) -> None:
+    """An input of the model, of float values or of uint8 codes as the kernel wants them."""
+    writer.placed[name] = placed
+    shape = placed.shape(placed.form, writer.batch)
+    if not integer:
+        writer.input(name, shape)
+        return
+    writer.grid(name, _SCALE, _MIDDLE)
+    if placed.form == "picture":
+        writer.input(f"{name}:nhwc", (writer.batch, placed.h, placed.w, placed.c), TensorProto.UINT8)
+        writer.node("Transpose", [f"{name}:nhwc"], f"{name}:q", perm=[0, 3, 1, 2])
+    else:
+        writer.input(f"{name}:q", shape, TensorProto.UINT8)
 
 
 def _integer_pool_model(key: LayerKey) -> bytes:
@@ -110,24 +165,40 @@ def _integer_pool_model(key: LayerKey) -> bytes:
 
 
 def _boundary_model(key: BoundaryKey, batch: int) -> bytes:
-    nchw, nhwc = (batch, key.c, key.h, key.w), (batch, key.h, key.w, key.c)
-    writer = GraphWriter(None, ())
-    writer.inputs.append(_input("a", nchw, key.op == "dequantize"))
+    writer = GraphWriter(batch)
+    op, *of = key.op.split()
+    picture, tokens = (Placed(form, form, key.c, key.h, key.w) for form in ("picture", "tokens"))
+    if op == "layout":
+        writer.placed["a"] = picture
+        dtype = TensorProto.UINT8 if of else TensorProto.FLOAT
+        writer.input("a", picture.shape("picture", batch), dtype)
+        return writer.model(writer.view("a", "rows"), picture.shape("rows", batch), dtype)
+    if op == "dequantize":
+        _given(writer, "a", tokens if of else picture, True)
+        form = "tokens" if of else "picture"
+        return writer.model(writer.read("a"), picture.shape(form, batch))
+    _given(writer, "a", tokens if of else picture, False)
     writer.grid("a", _SCALE, _MIDDLE)
-    if key.op == "quantize":
-        writer.store("a")
-        writer.node("Transpose", ["a:q"], "output", perm=[0, 2, 3, 1])
-        return writer.model("output", nhwc, TensorProto.UINT8)
-    writer.node("Transpose", ["a:nhwc"], "a:q", perm=[0, 3, 1, 2])
-    return writer.model(writer.read("a"), nchw)
-
-
-def _input(name: str, nchw: tuple[int, int, int, int], integer: bool) -> onnx.ValueInfoProto:
-    b, c, h, w = nchw
-    if integer:
-        return helper.make_tensor_value_info(f"{name}:nhwc", TensorProto.UINT8, (b, h, w, c))
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, nchw)
+    writer.store("a")
+    if of:
+        return writer.model("a:q", tokens.shape("tokens", batch), TensorProto.UINT8)
+    writer.node("Transpose", ["a:q"], "output", perm=[0, 2, 3, 1])
+    return writer.model("output", (batch, key.h, key.w, key.c), TensorProto.UINT8)
 
 
 def _out(key: LayerKey) -> tuple[int, int]:
-    return (1, 1) if key.op in ("pool", "linear") else (-(-key.h // key.stride), -(-key.w // key.stride))
+    match key.op:
+        case "pool" | "first" | "flatten":
+            return 1, 1
+        case "linear" | "norm" | "attention" | "embedding" | "add" | "multiply" | "concat" | "position" | "activation":
+            return key.h, key.w
+        case "class_token":
+            return key.h + 1, 1
+        case "tokens":
+            return key.h * key.w, 1
+        case "append":
+            return (key.others or 2) * key.h, key.w
+        case "upsample" | "shuffle":
+            return key.h * key.stride, key.w * key.stride
+        case _:
+            return -(-key.h // key.stride), -(-key.w // key.stride)

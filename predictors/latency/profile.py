@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from predictors.latency.backends import onnxruntime as backend
-from predictors.latency.key import Key, work
+from predictors.latency.key import Key
 from predictors.latency.model import weight_names
 from predictors.latency.probe import Partial, Progress, Timing, measure
 from predictors.latency.probes import empty_model, key_model, network_model
 from predictors.latency.table import Table
+from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.randomness import generator
 
 _COVER, _MOST_TURNS = 4_000, 50
+ANCHORS, SESSIONS = 8, 3
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
     search goes at once. Sorted.
     """
     extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
-    keys = _keys(space.batch(extremes), target)
+    keys = keys_of(space.batch(extremes), target)
     for turn in range(_MOST_TURNS):
         rng = generator(0, "profile.cover", turn)
-        drawn = [_keys(space.sample_many(_COVER, rng, by_choice=by_choice), target) for by_choice in (False, True)]
+        drawn = [keys_of(space.sample_many(_COVER, rng, by_choice=by_choice), target) for by_choice in (False, True)]
         new = set().union(*drawn) - keys
         if not new:
             break
@@ -73,7 +75,8 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
     return sorted(keys, key=str)
 
 
-def _keys(batch: Batch, target: Target) -> set[Key]:
+def keys_of(batch: Batch, target: Target) -> set[Key]:
+    """The kernels and conversions of these architectures."""
     todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
     return {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
 
@@ -94,6 +97,16 @@ def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[
     return list(dict.fromkeys(drawn))
 
 
+def anchors_of(space: Space, networks: Sequence[Architecture]) -> list[Architecture]:
+    """Some of these networks, from the smallest to the largest by multiplications."""
+    if not networks:
+        return []
+    macs = space.cost(space.batch(list(networks)))["macs"]
+    order = sorted(range(len(networks)), key=lambda i: (int(macs[i]), networks[i].key))
+    places = {round(i * (len(order) - 1) / (ANCHORS - 1)) for i in range(ANCHORS)}
+    return [networks[order[place]] for place in sorted(places)]
+
+
 def profile(
     space: Space,
     target: Target,
@@ -101,22 +114,31 @@ def profile(
     partial: Partial | None = None,
     progress: Progress | None = None,
 ) -> Table:
-    """Time every distinct key of the space and these whole networks, interleaved; goes on from ``partial``."""
+    """Time every distinct key of the space and these whole networks, interleaved; goes on from ``partial``.
+
+    Some of the networks are timed in sessions of their own besides, as anchors.
+    """
     keys = distinct_keys(space, target)
     models: list[Callable[[], bytes]] = [empty_model]
     models += [lambda key=key: key_model(key, target.batch) for key in keys]  # type: ignore[misc]
     models += [lambda a=a: whole_network(space, a, target) for a in networks]  # type: ignore[misc]
-    anchors = [space.extreme(max, "w8a8"), space.extreme(min, "float")]
+    sessions = [a for a in anchors_of(space, networks) for _ in range(SESSIONS)]
+    models += [lambda a=a: whole_network(space, a, target) for a in sessions]  # type: ignore[misc]
+    drift = [space.extreme(max, "w8a8"), space.extreme(min, "float")]
     timings = measure(
         [lambda make=make: backend.prepared(make(), target.threads) for make in models],  # type: ignore[misc]
-        [lambda a=a: backend.prepared(whole_network(space, a, target), target.threads) for a in anchors],  # type: ignore[misc]
+        [lambda a=a: backend.prepared(whole_network(space, a, target), target.threads) for a in drift],  # type: ignore[misc]
         progress,
         partial,
     )
     call = timings[0]
     rows = {str(key): _less(timing, call) for key, timing in zip(keys, timings[1:], strict=False)}
-    whole = {a.to_json(): t for a, t in zip(networks, timings[1 + len(keys) :], strict=True)}
-    return Table(target.fingerprint(), call.median_ms, rows, whole)
+    timings = timings[1 + len(keys) :]
+    whole = {a.to_json(): t for a, t in zip(networks, timings, strict=False)}
+    anchors: dict[str, tuple[float, ...]] = {}
+    for a, timing in zip(sessions, timings[len(networks) :], strict=True):
+        anchors[a.to_json()] = (*anchors.get(a.to_json(), ()), timing.median_ms)
+    return Table(target.fingerprint(), call.median_ms, rows, whole, anchors)
 
 
 def whole_network(space: Space, architecture: Architecture, target: Target) -> bytes:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
+import statistics
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from typing import Any
 
 from predictors.latency.key import Key
@@ -13,6 +16,7 @@ from predictors.latency.probe import Timing
 
 SCHEMA = 1
 UNIT = "ms"
+_QUARTILE = 0.6745  # of the normal distribution, in deviations
 _LARGEST = sys.float_info.max
 
 
@@ -24,12 +28,24 @@ class TableError(ValueError):
 class Table:
     """``rows``: key as text -> its own time, that of a call taken off. ``networks``: architecture as JSON -> time of a
     whole call. All in milliseconds. ``call_ms``: time of an empty call. ``device``: fingerprint and run-time options.
+    ``anchors``: architecture as JSON -> times of its sessions, to find the pace of the machine again, and how far
+    sessions differ.
     """
 
     device: dict[str, Any]
     call_ms: float
     rows: Mapping[str, Timing]
     networks: Mapping[str, Timing]
+    anchors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def spread(self) -> float:
+        """Relative deviation of a session from others of the same network; 0 without anchors.
+
+        Robust: from the median difference of two sessions.
+        """
+        pairs = [abs(math.log(a / b)) for times in self.anchors.values() for a, b in combinations(times, 2)]
+        return statistics.median(pairs) / (_QUARTILE * math.sqrt(2)) if pairs else 0.0
 
     def ms(self, key: Key) -> float:
         """Time of one row. Raises :class:`TableError` naming the nearest keys if the row is absent."""
@@ -48,6 +64,7 @@ class Table:
             "call_ms": self.call_ms,
             "rows": {key: asdict(timing) for key, timing in self.rows.items()},
             "networks": {key: asdict(timing) for key, timing in self.networks.items()},
+            "anchors": {key: list(times) for key, times in self.anchors.items()},
         }
 
     @classmethod
@@ -59,7 +76,11 @@ class Table:
             call_ms = _time(data["call_ms"], f"{source}: call_ms", zero=True)
             rows = {key: _timing(row, f"{source}: row '{key}'", zero=True) for key, row in data["rows"].items()}
             networks = {key: _timing(row, f"{source}: network {key}") for key, row in data["networks"].items()}
-            return cls(dict(data["device"]), call_ms, rows, networks)
+            anchors = {
+                key: tuple(_time(ms, f"{source}: anchor {key}", zero=False) for ms in times)
+                for key, times in data.get("anchors", {}).items()
+            }
+            return cls(dict(data["device"]), call_ms, rows, networks, anchors)
         except TableError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:

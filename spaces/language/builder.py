@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from spaces.choice import Choice, Condition, Value, When
 from spaces.language.fields import Need, Option
 from spaces.language.precisions import Parts, Precisions
 from spaces.language.scope import Scope
 from spaces.layers import WEIGHTED, Chosen, LayerPrecision, Record, Split
+from spaces.precision import ROLES
 from spaces.yaml import Mark, Problems, Scalar, shown
 
 MOST_RECORDS = 20_000  # far beyond use; a slip of the finger must not fill the memory
@@ -28,6 +30,7 @@ class Builder:
         self._records: dict[str, Record] = {}
         self._full = False
         self._excepted: set[str] = set()
+        self.precision_marks: dict[str, Mark] = {}  # where each precision is written first
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -65,21 +68,29 @@ class Builder:
         """Precision of the layer at ``scope``: its ``own``, else a choice per layer, or what the section says."""
         if own is None and scope.path in self._precisions.exceptions:
             self._excepted.add(scope.path)
-            return self._precisions.exceptions[scope.path][0]
+            name, mark = self._precisions.exceptions[scope.path]
+            self.precision_marks.setdefault(name, mark)
+            return name
         place = scope.at("layer")
         if own is None and self._precisions.parts is not None:
             return self._split(self._precisions.parts, place)
-        field = self.field(_within(own or self._precisions.option, place), place, "precision", "layer")
+        option = own or self._precisions.option
+        for value, mark in zip(option.values, option.marks or (option.mark,) * len(option.values), strict=True):
+            self.precision_marks.setdefault(str(value), mark)
+        field = self.field(_within(option, place), place, "precision", "layer")
         return field if isinstance(field, Chosen) else str(field)
 
     def _split(self, parts: Parts, place: Scope) -> Split:
+        settings: dict[str, Any] = {}
         for name, option in parts.settings:
-            self.field(option, Scope(), f"precision.{name}")
+            role, setting = name.split(".")
+            settings[f"{ROLES[role]}_{setting}"] = self.field(option, Scope(), f"precision.{name}")
         bits = [
             self.field(_within(option, place), place, f"precision.{role}.bits", "layer")
             for role, option in (("weights", parts.weights), ("inputs", parts.inputs))
         ]
-        return Split(*(b if isinstance(b, Chosen) else int(b) for b in bits))
+        weight, given = (b if isinstance(b, Chosen) else int(b) for b in bits)
+        return Split(weight, given, **settings)
 
     def finish(self) -> None:
         """Say what the file names and the network does not have."""

@@ -44,7 +44,7 @@ class Option:
     """The values a field may take (one: a constant) and the scope of the choice, ``None`` where it is written.
 
     ``tie`` names a choice to read instead; ``needs`` are the conditions on the choice, ``otherwise`` the value where
-    they fail. ``read`` is the reader of one value.
+    they fail. ``read`` is the reader of one value; ``marks`` are the places of the values, where they have their own.
     """
 
     values: tuple[Value, ...]
@@ -54,6 +54,7 @@ class Option:
     otherwise: Value | None = None
     tie: str | None = None
     read: ReadValue | None = field(default=None, compare=False)
+    marks: tuple[Mark, ...] = field(default=(), compare=False)
 
     @property
     def fixed(self) -> bool:
@@ -177,23 +178,24 @@ def option(node: Node, where: str, what: str, read: ReadValue, problems: Problem
     inner.finish()
     values = _values(inner, written[0], what, read, problems)
     fallback = None if otherwise is None else read(otherwise, problems)
-    return Option(values, per, node.mark, needs, fallback, None, read) if values else None
+    known, marks = tuple(value for value, _ in values), tuple(mark for _, mark in values)
+    return Option(known, per, node.mark, needs, fallback, None, read, marks) if values else None
 
 
-def _values(inner: Section, word: str, what: str, read: ReadValue, problems: Problems) -> tuple[Value, ...]:
+def _values(inner: Section, word: str, what: str, read: ReadValue, problems: Problems) -> list[tuple[Value, Mark]]:
     node = inner.child(word)
     assert node is not None
     items = _items(node, problems) if word == "choice" else _steps(node, what, problems)
-    values: list[Value] = []
+    values: list[tuple[Value, Mark]] = []
     for item in items:
         value = read(item, problems)
         if value is None:
             continue
-        if any(same(value, known) for known in values):
+        if any(same(value, known) for known, _ in values):
             problems.add(item.mark, f"value {value} stands twice in the choice of {what}", "duplicate-value")
         else:
-            values.append(value)
-    return tuple(values)
+            values.append((value, item.mark))
+    return values
 
 
 def read_when(section: Section, problems: Problems) -> tuple[Need, ...]:

@@ -1,7 +1,8 @@
 """The ``precision`` section: what each weighted layer reads its precision from.
 
 A precision by name (``w8a8``) or in the long form, or a choice of such; or, with ``split: true``, the parts of a
-precision as choices of their own; in either case ``except: {layer: precision}`` for layers that have another::
+precision as choices of their own (bits per layer, granularity and symmetry of the whole network); in either case
+``except: {layer: precision}`` for layers that have another::
 
     precision: {choice: [float, w8a8], per: block, except: {classifier: float}}
     precision: {split: true, weights: {bits: {range: [2, 8]}}, inputs: {bits: {range: [2, 8]}}}
@@ -67,11 +68,12 @@ def _exceptions(node: Node | None, problems: Problems) -> dict[str, tuple[str, M
 def _parts(section: Section, problems: Problems) -> Parts:
     section.boolean("split", True)
     bits, settings = {}, []
-    for role in ("weights", "inputs"):
+    for role in precision.ROLES:
         inner = section.section(role)
         section.require(role)
         bits[role] = take(inner, "bits", whole(1, 8, "bits"), 8, problems)
-        for name, known in (("granularity", GRANULARITIES), ("symmetry", SYMMETRIES)):
+        granularities = GRANULARITIES if role == "weights" else GRANULARITIES[:1]
+        for name, known in (("granularity", granularities), ("symmetry", SYMMETRIES)):
             if inner.has(name):
                 settings.append((f"{role}.{name}", take(inner, name, among(known, name), known[0], problems)))
         inner.finish()
@@ -80,21 +82,19 @@ def _parts(section: Section, problems: Problems) -> Parts:
 
 
 def read_precision(node: Node, problems: Problems) -> Value | None:
-    """A precision by name (``float``, ``w8a8``) or in the long form, as its canonical name."""
+    """A precision by name (``float``, ``w8a8``, ``w4-group64/a8-token``) or in the long form, as its canonical name."""
     try:
         if isinstance(node, Mapping):
-            name = precision.from_mapping(plain(node))  # type: ignore[arg-type]
+            found = precision.parse(precision.from_mapping(plain(node)))  # type: ignore[arg-type]
         elif isinstance(node, Scalar) and isinstance(node.value, str):
-            name = precision.parse(node.value).name
+            found = precision.parse(node.value)
         else:
-            raise ValueError("a precision is a name such as w8a8, or {weights: {bits}, inputs: {bits}}")
-    except ValueError as error:
-        problems.add(node.mark, str(error), "unknown-name")
+            what = "a precision is a name such as w8a8, or {weights: {bits}, inputs: {bits}}"
+            raise precision.Refused(what, "unknown-name")
+        for spec, role in ((found.weight, "weight"), (found.input, "input")):
+            if spec is not None and (wrong := precision.refusal(spec, precision.Place(role))) is not None:
+                raise wrong
+    except precision.Refused as error:
+        problems.add(node.mark, error.what, error.code, error.hint)
         return None
-    if not precision.legal(name, "conv"):
-        menu = ", ".join(sorted(precision.LEGAL["conv"]))
-        problems.add(
-            node.mark, f"precision {name} is not legal for a conv layer", "illegal-precision", f"legal: {menu}"
-        )
-        return None
-    return name
+    return found.name

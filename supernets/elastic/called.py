@@ -57,11 +57,16 @@ class WrappedWeighted(ElasticWeighted):
         self.bias = nn.Parameter(torch.zeros(sizes[0])) if record.bias else None
         self.norm = SignedBatchNorm(sizes[0], record.call.eps) if record.norm else None
 
-    def active(self, layer: Layer) -> Tensor:
-        """The slice of the weight."""
-        assert layer.call is not None
+    @property
+    def full(self) -> Tensor:
+        """The largest weight, as the operation takes it."""
         weight = self._owner[0].weight if self._owner else self.weight
         assert isinstance(weight, Tensor)
+        return weight
+
+    def sliced(self, weight: Tensor, layer: Layer) -> Tensor:
+        """Its ranges."""
+        assert layer.call is not None
         return part(weight, layer.call.ranges)
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:

@@ -25,10 +25,15 @@ class ElasticConv(ElasticWeighted):
         self.norm = ElasticBatchNorm(most.c_out) if record.norm else None
         self.bias = nn.Parameter(torch.zeros(most.c_out)) if record.bias and not record.norm else None
 
-    def active(self, layer: Layer) -> Tensor:
+    @property
+    def full(self) -> Tensor:
+        """(C_out, C_in / groups, K, K)."""
+        return self.weight
+
+    def sliced(self, weight: Tensor, layer: Layer) -> Tensor:
         """(c_out, c_in / groups, k, k)."""
         columns = layer.channels if layer.groups == 1 else None
-        return conv_slice(self.weight, layer.c_out, layer.c_in // layer.groups, layer.kernel, self.rows(layer), columns)
+        return conv_slice(weight, layer.c_out, layer.c_in // layer.groups, layer.kernel, self.rows(layer), columns)
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         """The convolution alone."""

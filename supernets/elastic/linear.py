@@ -29,9 +29,13 @@ class ElasticLinear(ElasticWeighted):
         self.bias = nn.Parameter(torch.zeros(most.c_out)) if record.bias else None
         self.norm = None
 
-    def active(self, layer: Layer) -> Tensor:
+    @property
+    def full(self) -> Tensor:
+        """(D_out, D_in)."""
+        return self._owner[0].weight if self._owner else self.weight
+
+    def sliced(self, weight: Tensor, layer: Layer) -> Tensor:
         """(d_out, d_in)."""
-        weight = self._owner[0].weight if self._owner else self.weight
         return linear_slice(weight, layer.c_out, layer.c_in, layer.channels)
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:

@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from spaces import Layer
+from spaces.precision import Precision
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments
 from supernets.elastic.slices import channel_slice
-from supernets.quantization import quantize_weight
+from supernets.quantization import Codes, Cut, ElasticQuantizer
+from supernets.quantization.kernels import Kernels
+from supernets.quantization.roundings import Draws
 
 
 class ElasticWeighted(ElasticLayer):
-    """A layer with a weight, perhaps a bias, perhaps a batch norm after it."""
+    """A layer with a weight, perhaps a bias, perhaps a batch norm after it.
+
+    ``draws`` is where its random roundings come from.
+    """
 
     bias: nn.Parameter | None
     norm: ElasticBatchNorm | None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantizer, self.input_quantizer = ElasticQuantizer("weight"), ElasticQuantizer("input")
+        self.draws: Draws = None
+
+    def allow(self, precisions: Sequence[Precision], draws: Draws, kernels: Kernels) -> None:
+        """Make the tables that these precisions learn."""
+        weights = [p.weight for p in precisions if p.weight is not None]
+        self.quantizer = ElasticQuantizer("weight", weights, tuple(self.full.shape))
+        self.input_quantizer = ElasticQuantizer("input", [p.input for p in precisions if p.input is not None])
+        self.draws, self.input_quantizer.kernels = draws, kernels
+
+    @property
+    def full(self) -> Tensor:
+        """The largest weight."""
+        raise NotImplementedError
+
+    def sliced(self, weight: Tensor, layer: Layer) -> Tensor:
+        """The slice (c_out, ...) of this layer of the weight, or of a table in its shape."""
+        raise NotImplementedError
+
     def active(self, layer: Layer) -> Tensor:
         """The float weight slice (c_out, ...) of this layer."""
-        raise NotImplementedError
+        return self.sliced(self.full, layer)
+
+    def cut(self, layer: Layer) -> Cut:
+        """How the tables of its quantizer are sliced."""
+
+        def part(table: Tensor) -> Tensor:
+            one = table.dim() == 1
+            return channel_slice(table, layer.c_out, self.rows(layer)) if one else self.sliced(table, layer)
+
+        return part
+
+    def codes(self, layer: Layer) -> Codes:
+        """The codes of its weight, as evaluation computes with them and exports hold them."""
+        assert layer.precision.weight is not None
+        return self.quantizer.codes(self.active(layer), layer.precision.weight, self.cut(layer))
 
     def parts(self, layer: Layer) -> dict[str, Tensor]:
         """Weight and bias of the slice, no norm."""
@@ -34,7 +77,7 @@ class ElasticWeighted(ElasticLayer):
         """The active slice, quantized if the layer is, applied to ``x``; no norm yet."""
         weight = self.active(layer)
         if layer.precision.weight is not None:
-            weight = quantize_weight(weight, layer.precision.weight)
+            weight = self.quantizer(weight, layer.precision.weight, self.cut(layer), self.draws)
         return self.compute(x, weight, self.active_bias(layer), layer)
 
     def active_bias(self, layer: Layer) -> Tensor | None:
@@ -71,4 +114,4 @@ class ElasticWeighted(ElasticLayer):
 
 
 def _integer(layer: Layer) -> bool:
-    return layer.precision.weight is not None
+    return layer.precision.integer

@@ -2,73 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from onnx import TensorProto
 from torch import nn
 
 from spaces import INPUT, Layer, Space
-from spaces.layers import WEIGHTED, Chosen, Lookup, Record, Split
-from supernets.export.qdq import GraphWriter, NotExportable
-from supernets.graph import stored8
-from supernets.plain import Network, Quantized
+from spaces.layers import WEIGHTED, Record
+from spaces.precision import Precision
+from supernets.export.kinds import ACTIVATIONS, KINDS
+from supernets.export.writer import GraphWriter, Placed
+from supernets.graph import SUM, stored8
+from supernets.plain import Network
 
-_KINDS = ("conv", "linear", "add", "pool")
+
+class NotExportable(ValueError):
+    """A layer that has no ONNX form yet; the message names it."""
 
 
 def check(space: Space) -> None:
     """Whether every network of this space can be exported. Raises :class:`NotExportable` naming the first layer."""
-    said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
     for r in space.outline.records:
-        most = space.extents.get(r.path)
-        if isinstance(r.precision, Split) or not _known(r, 1 if most is None else most.h * most.w):
+        said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
+        for p in space.precisions.get(r.path, ()):
+            if not _stored(p):
+                raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
+        if r.kind not in (*KINDS, "select"):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
-    if space.outline.resolution is not None:
-        raise NotExportable(f"{said}: its resolution is chosen [not-exportable]")
+
+
+def _stored(precision: Precision) -> bool:
+    """Whether a file can hold it: float, or codes of 8 bits, or of 4 or 2 in nibbles, over inputs of 8."""
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return not precision.quantized
+    return precision.integer and weight.bits in (2, 4, 8) and given.bits == 8
+
+
+def _without_form(path: str, precision: Precision) -> str:
+    return f"{path}: precision {precision.name} has no ONNX form, it is simulated"
 
 
 def _what(layer: Layer | Record) -> str:
-    form = " with these fields" if layer.kind in _KINDS else ""
-    return f"{layer.path}: no ONNX form for a layer of kind {layer.kind}{form}"
-
-
-def _known(layer: Layer | Record, places: int) -> bool:
-    plain = (layer.groups, layer.dilation, layer.padding, layer.weight_of) == (1, 1, None, None)
-    fed = len(layer.inputs) == 2 if layer.kind == "add" else layer.kind != "linear" or places == 1
-    fixed = not isinstance(layer, Record) or not isinstance(layer.stride, Chosen | Lookup)
-    biased = layer.bias or layer.norm
-    return layer.kind in _KINDS and plain and fed and fixed and biased and layer.activation in ("none", "relu")
+    return f"{layer.path}: no ONNX form for a layer of kind {layer.kind}"
 
 
 def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
-    """Serialised ONNX model of ``network``: input ``input`` (batch, c, h, w) float32, output: logits (batch, classes).
+    """Serialised ONNX model of ``network``, of ``batch`` examples per call.
 
-    Quantized layers keep their integer codes as initialisers; see :mod:`supernets.export.qdq` for the forms.
-    ``metadata`` is kept in the model's ``metadata_props``. Raises :class:`NotExportable` for a layer that has none.
+    Its input ``input`` is (batch, c, h, w) float32, or int64 numbers of tokens: (batch, t), of several sequences
+    (batch, sequences, t). Its output is that of the network. Quantized layers keep their integer codes as
+    initialisers; see :mod:`supernets.export.writer` for the forms. ``metadata`` is kept in the model's
+    ``metadata_props``. Raises :class:`NotExportable` for a layer that has none.
     """
     for layer in network.layers:
-        if not _known(layer, layer.h * layer.w):
-            raise NotExportable(_what(layer))
-    writer = GraphWriter(INPUT, (batch, *network.input_shape))
-    for name in stored8(network.layers):
-        grid = network.grid(name)
+        if not _stored(layer.precision):
+            raise NotExportable(_without_form(layer.path, layer.precision))
+    modules = {y.path: network.module(y.path) for y in network.layers if y.path in network.paths}
+    grids = {name: network.grid(name) for name in stored8(network.layers)}
+    writer = GraphWriter(batch)
+    for name, grid in grids.items():
         writer.grid(name, float(grid.scale), int(grid.zero_point))
-        if name == INPUT:
-            writer.store(INPUT)
-    for layer in network.layers:
-        weight, bias = ("", "")
-        if layer.kind in WEIGHTED:
-            weight, bias = _parameters(writer, layer.path, network.module(layer.path))
-        writer.layer(layer, weight, bias)
-    last = network.layers[-1]
-    return writer.model(last.path, (batch, last.c_out), metadata=metadata)
+    declare(writer, network.layers, network.input_shape)
+    write(writer, network.layers, modules)
+    return finished(writer, network.layers[-1], metadata)
 
 
-def _parameters(writer: GraphWriter, path: str, module: nn.Module) -> tuple[str, str]:
-    if isinstance(module, Quantized):
-        scale = module.scale.numpy()
-        weight = writer.weights(path, module.codes.numpy(), scale, module.bits)
-        return weight, writer.bias(path, module.bias.numpy(), (module.scale * module.input_scale).numpy())
-    assert isinstance(module, nn.Conv2d | nn.Linear)
-    assert module.bias is not None
-    weights = module.weight.detach().numpy()
-    return writer.constant(f"{path}.weight", weights), writer.constant(f"{path}.bias", module.bias.detach().numpy())
+def declare(writer: GraphWriter, layers: Sequence[Layer], shape: tuple[int, int, int]) -> None:
+    """The input of a network over pictures or sequences (c, h, w)."""
+    c, h, w = shape
+    kinds = {y.kind for y in layers if INPUT in y.inputs}
+    if kinds <= {"embedding", "channel"}:
+        writer.input(INPUT, (writer.batch, h) if "embedding" in kinds else (writer.batch, c, h), TensorProto.INT64)
+        return
+    writer.input(INPUT, (writer.batch, c, h, w))
+    writer.placed[INPUT] = Placed("picture", "picture", c, h, w)
+    if writer.stored8(INPUT):
+        writer.store(INPUT)
+
+
+def write(writer: GraphWriter, layers: Sequence[Layer], modules: Mapping[str, nn.Module]) -> None:
+    """Add resolved layers in order, each reading its inputs in the form they have; outputs have the layers' paths."""
+    for y in layers:
+        if y.kind not in KINDS:
+            raise NotExportable(_what(y))
+        bare = y.activation == "none"
+        sums = y.path if bare else y.path + SUM
+        form = KINDS[y.kind](writer, y, modules.get(y.path), sums)
+        if form == "numbers":
+            continue
+        writer.placed[sums] = writer.placed[y.path] = Placed(form, _meant(writer, y, form), y.c_out, y.out_h, y.out_w)
+        if not bare:
+            if writer.stored8(sums):
+                writer.store(sums)
+            elif y.kind == "linear" and y.runs8 and not y.out8:  # else few bits and some functions make a FusedGemm
+                sums = writer.apart(sums, f"{sums}:apart")
+            ACTIVATIONS[y.activation](writer, writer.read(sums), y.path)
+        if writer.stored8(y.path):
+            writer.store(y.path)
+
+
+def _meant(writer: GraphWriter, layer: Layer, form: str) -> str:
+    """The form that torch has: layers over features leave a picture a picture, unless it has one place."""
+    before = writer.placed.get(layer.inputs[0])
+    if before is None or layer.kind not in (*WEIGHTED, "norm", "attention", "add", "multiply", "concat", "activation"):
+        return form
+    if layer.kind == "conv":
+        return "picture"
+    return "vector" if before.places == 1 and before.means == "picture" and layer.kind != "add" else before.means
+
+
+def finished(writer: GraphWriter, last: Layer, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The model whose output is that of the last layer, as the network gives it: a picture of one place as a vector."""
+    placed = writer.placed[last.path]
+    form = "vector" if placed.places == 1 and placed.means == "picture" else placed.means
+    output = writer.read(last.path, form)
+    return writer.model(output, placed.shape(form, writer.batch), metadata=metadata)

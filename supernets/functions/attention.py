@@ -31,7 +31,13 @@ def _heads(x: Tensor, heads: int) -> Tensor:
 def sinusoid(layer: Layer, x: Tensor) -> Tensor:
     """Adds sines and cosines of the token's number (section 3.5), as of a network of so many features."""
     _, t, c = tokens(x).shape
-    steps = torch.arange(0, c, 2, device=x.device, dtype=x.dtype)
-    angles = torch.arange(t, device=x.device, dtype=x.dtype)[:, None] * torch.exp(steps * (-math.log(10_000) / c))
-    waves = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :c]
-    return x + alike(x, waves[None])
+    return x + alike(x, waves(t, c, x)[None])
+
+
+def waves(t: int, c: int, like: Tensor | None = None) -> Tensor:
+    """Sines and cosines (t, c), of the device and type of ``like``."""
+    like = torch.zeros(()) if like is None else like
+    steps = torch.arange(0, c, 2, device=like.device, dtype=like.dtype)
+    angles = torch.arange(t, device=like.device, dtype=like.dtype)[:, None]
+    angles = angles * torch.exp(steps * (-math.log(10_000) / c))
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :c]

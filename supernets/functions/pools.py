@@ -18,23 +18,23 @@ def pool(layer: Layer, x: Tensor) -> Tensor:
 
 def max_pool(layer: Layer, x: Tensor) -> Tensor:
     """The largest value in each window."""
-    x, pads = picture(x), _pads(layer)
-    if pads[0] == pads[1] == pads[2]:
-        return F.max_pool2d(x, layer.kernel, layer.stride, padding=pads[0])
-    return F.max_pool2d(F.pad(x, pads, value=float("-inf")), layer.kernel, layer.stride)
+    x, around = picture(x), pads(layer)
+    if around[0] == around[1] == around[2]:
+        return F.max_pool2d(x, layer.kernel, layer.stride, padding=around[0])
+    return F.max_pool2d(F.pad(x, around, value=float("-inf")), layer.kernel, layer.stride)
 
 
 def avg_pool(layer: Layer, x: Tensor) -> Tensor:
     """The mean of each window."""
-    x, pads = picture(x), _pads(layer)
-    if pads[0] == pads[1] == pads[2] == pads[3]:
-        return F.avg_pool2d(x, layer.kernel, layer.stride, padding=pads[0], count_include_pad=False)
-    there = F.avg_pool2d(F.pad(x.new_ones(1, 1, *x.shape[2:]), pads), layer.kernel, layer.stride)
-    return F.avg_pool2d(F.pad(x, pads), layer.kernel, layer.stride) / there
+    x, around = picture(x), pads(layer)
+    if around[0] == around[1] == around[2] == around[3]:
+        return F.avg_pool2d(x, layer.kernel, layer.stride, padding=around[0], count_include_pad=False)
+    there = F.avg_pool2d(F.pad(x.new_ones(1, 1, *x.shape[2:]), around), layer.kernel, layer.stride)
+    return F.avg_pool2d(F.pad(x, around), layer.kernel, layer.stride) / there
 
 
-def _pads(layer: Layer) -> list[int]:
-    """Left, right, top, bottom. An even kernel has its middle on the right: what is missing is added there."""
+def pads(layer: Layer) -> list[int]:
+    """Padding on the left, right, top, bottom. An even kernel has its middle on the right: more is added there."""
     if layer.padding is not None:
         return [layer.padding] * 4
     before = (layer.kernel - 1) // 2

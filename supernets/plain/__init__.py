@@ -3,5 +3,6 @@
 from supernets.plain.blocks import ClassToken, Position, TiedLinear
 from supernets.plain.network import Network, fresh_network
 from supernets.plain.quantized import Grid, Quantized
+from supernets.plain.simulated import Simulated
 
-__all__ = ["ClassToken", "Grid", "Network", "Position", "Quantized", "TiedLinear", "fresh_network"]
+__all__ = ["ClassToken", "Grid", "Network", "Position", "Quantized", "Simulated", "TiedLinear", "fresh_network"]

@@ -59,22 +59,23 @@ class TiedLinear(nn.Module):
     def __init__(self, embedding: nn.Module, bias: bool) -> None:
         super().__init__()
         self._embedding = (embedding,)  # in a tuple, torch does not take it for a part of this layer
-        weight = self._weight
+        weight = self.weight
         self.bias = nn.Parameter(torch.zeros(len(weight), dtype=weight.dtype)) if bias else None
 
     @property
-    def _weight(self) -> Tensor:
+    def weight(self) -> Tensor:
+        """The other module's."""
         weight = self._embedding[0].weight
         assert isinstance(weight, Tensor)
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer applied to ``x``."""
-        return F.linear(x, self._weight, self.bias)
+        return F.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Sizes, as of torch's."""
-        rows, features = self._weight.shape
+        rows, features = self.weight.shape
         return f"in_features={features}, out_features={rows}, bias={self.bias is not None}, weight of the embedding"
 
 

@@ -11,7 +11,8 @@ from spaces import Layer, QuantSpec
 from supernets.plain.blocks import ClassToken, Position, TiedLinear
 from supernets.plain.called import called_conv, called_norm, held, used_again
 from supernets.plain.quantized import Grid, Quantized
-from supernets.quantization import ACTIVATION
+from supernets.plain.simulated import Simulated
+from supernets.quantization import ACTIVATION, ElasticQuantizer
 
 Modules = Mapping[str, nn.Module]
 
@@ -55,6 +56,21 @@ def quantized(layer: Layer, weight: QuantSpec) -> Quantized:
     )  # fmt: skip
 
 
+def simulated(layer: Layer) -> Simulated:
+    """An empty layer that computes in float what no integer kernel does."""
+    shape = (layer.c_out, layer.c_in // layer.groups, layer.kernel, layer.kernel)[: 4 if layer.kind == "conv" else 2]
+    if layer.call is not None:
+        shape = layer.call.sizes
+    weight, spec, given = torch.zeros(shape), layer.precision.weight, layer.precision.input
+    codes = weight if spec is None else ElasticQuantizer("weight", [spec], shape).eval().codes(weight, spec)
+    grid = None
+    if given is not None and given.granularity == "tensor":
+        grid = torch.ones(1), None if given.offset == "none" else torch.zeros(1)
+    channels = torch.zeros(layer.c_out)
+    biased = layer.bias or layer.norm
+    return Simulated(layer, padding(layer), codes, channels + 1, channels if biased else None, grid)
+
+
 FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
     "batch_norm": lambda layer, folded, others: called_norm(layer),
     "class_token": lambda layer, folded, others: ClassToken(layer.c_in),
@@ -69,6 +85,8 @@ FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
 
 
 def fresh(layer: Layer, folded: bool, others: Modules) -> nn.Module:
-    """A layer as torch starts it; an integer one holds zeros."""
+    """A layer as torch starts it; one of codes holds zeros."""
     spec = layer.precision.weight
-    return FRESH[layer.kind](layer, folded, others) if spec is None else quantized(layer, spec)
+    if not layer.precision.quantized:
+        return FRESH[layer.kind](layer, folded, others)
+    return quantized(layer, spec) if spec is not None and layer.precision.integer else simulated(layer)

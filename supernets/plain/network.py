@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import INPUT, Architecture, Layer, Space
+from supernets.functions import ACTIVATIONS
 from supernets.graph import program, run, stored8
 from supernets.plain.fresh import FRESH, fresh
 from supernets.plain.quantized import Grid
@@ -37,9 +38,16 @@ class Network(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits, or a picture."""
-        return run(
-            self._program, inputs, lambda layer, y: self.module(layer.path)(y), lambda name, y: self.grid(name)(y)
-        )
+        return run(self._program, inputs, lambda layer, y: self.module(layer.path)(y), self._store)
+
+    def _store(self, name: str, y: Tensor, activation: str) -> Tensor:
+        grid: Tensor = self.grid(name)(y if activation == "none" else ACTIVATIONS[activation](y))
+        return grid
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of the layers with parameters."""
+        return frozenset(name.replace("/", ".") for name in self.weighted)
 
     def module(self, path: str) -> nn.Module:
         """The layer with parameters at this path."""

@@ -1,21 +1,31 @@
-"""From float tensors to integer codes and back."""
+"""From float tensors to codes and back."""
 
-from supernets.quantization.quantizer import (
+from supernets.quantization.activations import (
     ACTIVATION,
-    bias_steps,
+    TOPS,
+    activated,
+    activation_grid,
+    narrowed,
+    quantize_activated,
     quantize_activation,
     quantize_dynamic,
-    quantize_weight,
-    straight_through,
-    weight_codes,
 )
-from supernets.quantization.scales import activation_grid, narrowed, weight_scale
+from supernets.quantization.elastic import Codes, Cut, ElasticQuantizer, decoded
+from supernets.quantization.quantizer import bias_steps, quantize_weight, weight_codes, weight_scale
+from supernets.quantization.straight import straight_through
 
 __all__ = [
     "ACTIVATION",
+    "TOPS",
+    "Codes",
+    "Cut",
+    "ElasticQuantizer",
+    "activated",
     "activation_grid",
     "bias_steps",
+    "decoded",
     "narrowed",
+    "quantize_activated",
     "quantize_activation",
     "quantize_dynamic",
     "quantize_weight",

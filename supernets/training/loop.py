@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.protocols import Batches, Checkpoints
 from supernets.training.sandwich import Sandwich
@@ -22,6 +23,7 @@ SCHEMES = {"sandwich": Sandwich}
 _WARM_UP_STEPS = 50
 _SKIPS_IN_A_ROW = 20
 _LONGEST_GRADIENT = 5.0
+_TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
 _ADVICE = "; the last checkpoint is good: lower the learning rate"
 
 
@@ -56,9 +58,9 @@ def train(
     Raises:
         TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
     """
-    optimiser = _optimiser(net, recipe)
+    optimiser = optimiser_of(net, recipe)
     losses = _restore(net, optimiser, checkpoints.latest())
-    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed, data.loss), optimiser, progress)
+    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed, data.loss), optimiser, seed, progress)
     net.train()
     with threads(recipe.threads):
         for epoch in range(len(losses), recipe.epochs):
@@ -88,6 +90,7 @@ class _Epochs:
     recipe: Recipe
     scheme: Sandwich
     optimiser: torch.optim.Optimizer
+    seed: int
     progress: Progress | None
 
     def run(self, epoch: int) -> float:
@@ -96,7 +99,8 @@ class _Epochs:
         steps = self.recipe.epochs * self.data.steps
         for step, (images, labels) in enumerate(self.data.epoch(epoch), epoch * self.data.steps):
             for group in self.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate * _factor(step, steps)
+                group["lr"] = self.recipe.learning_rate * group["factor"] * _factor(step, steps)
+            self.net.draws.manual_seed(int(generator(self.seed, "train.rounding", step).integers(2**62)))
             self.optimiser.zero_grad()
             loss = float(self.scheme.backward(self.net, images, labels, step))
             norm = float(torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT))
@@ -122,13 +126,17 @@ def _factor(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
 
-def _optimiser(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    decayed = [p for p in net.parameters() if p.dim() > 1]
-    others = [p for p in net.parameters() if p.dim() <= 1]
+def optimiser_of(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW over all parameters; a group of their own for those that quantizers learn."""
+    tables = [p for name, p in net.named_parameters() if "quantizer.tables." in name]
+    learned = set(map(id, tables))
+    others = [p for p in net.parameters() if id(p) not in learned]
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": recipe.weight_decay, "factor": 1.0},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0, "factor": 1.0},
     ]
+    if tables:
+        groups.append({"params": tables, "weight_decay": 0.0, "factor": _TABLES_FACTOR})
     # One fused pass over all parameters: small networks spend more time in calls than in arithmetic.
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spaces import Architecture, Space
+from spaces.precision import parse
 from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.endpoints import endpoint
@@ -29,12 +30,9 @@ class Sandwich:
         self._against_targets, self._against_teacher = LOSSES[loss]
         self.space = space
         self.seed = seed
-        lowest = min(
-            (v for c in space.choices if c.name in space.outline.precision_choices for v in c.values),
-            key=lambda name: (name == "float", str(name)),
-            default="float",
-        )
-        self.largest, self.smallest = endpoint(space, max, "float"), endpoint(space, min, str(lowest))
+        chosen = (str(v) for c in space.choices if c.name in space.outline.precision_choices for v in c.values)
+        lowest = min(chosen, key=lambda name: (*_bits(name), name), default="float")
+        self.largest, self.smallest = endpoint(space, max, "float"), endpoint(space, min, lowest)
 
     def subnets(self, step: int) -> list[Architecture]:
         """The subnets of this step, the teacher first."""
@@ -56,3 +54,10 @@ class Sandwich:
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return torch.stack(losses).mean()
+
+
+def _bits(name: str) -> tuple[int, int]:
+    """Bits of a product, and of the weight."""
+    precision = parse(name)
+    weight, given = (32 if spec is None else spec.bits for spec in (precision.weight, precision.input))
+    return weight * given, weight

@@ -72,10 +72,14 @@ def _shares(what: str, value: Any) -> tuple[float, ...]:
 def _precisions(value: Any) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else list(value)
     for text in items:
-        if not isinstance(text, str) or not precisions.legal(text, "conv"):
-            known = ", ".join(sorted(precisions.LEGAL["conv"]))
-            what = f"choices: precision {text!r} is none that a layer may take"
-            raise NotWrappable(what, "unknown-precision", f"write {known}")
+        try:
+            found = precisions.parse(str(text))
+        except precisions.Refused as error:
+            raise NotWrappable(f"choices: precision {text!r}: {error.what}", error.code, error.hint) from None
+        for role, spec in (("weight", found.weight), ("input", found.input)):
+            refused = None if spec is None else precisions.refusal(spec, precisions.Place(role, padded=role == "input"))
+            if refused is not None:
+                raise NotWrappable(f"choices: precision {text!r}: {refused.what}", refused.code, refused.hint)
     return tuple(dict.fromkeys(items)) or ("float",)
 
 

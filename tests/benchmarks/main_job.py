@@ -66,7 +66,7 @@ def figures(result: dict[str, Any]) -> dict[str, float]:
         "latency_tau": result["latency_model"]["tau"],
         "accuracy_tau": result["accuracy_predictor"]["tau"],
         "ceiling": result["accuracy_predictor"]["split_half_tau"],
-        "agreement": 100 * min(f["top1_agreement"] for f in result["finalists"]),
+        "agreement": 100 * min(f["agreement"]["value"] for f in result["finalists"]),
         "wall_s": result["wall_s"],
         "peak_mb": result["peak_bytes"] / 1e6,
     }

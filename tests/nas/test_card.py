@@ -22,8 +22,9 @@ MEASURED = """\
 Device: backend onnxruntime, threads 1, batch 1.
 
 The time of one call on one thread with one image, inputs and outputs bound once (ONNX Runtime I/O binding, nothing is \
-copied): the median of blocks of 1 ms, in three fresh sessions at a time, networks taking turns. The upper bound is \
-the slowest session and 2.5 % more.
+copied): the median of blocks of 1 ms, in three fresh sessions at a time, networks taking turns. Times are scaled \
+to the pace that the machine had when its latency table was measured, by networks of that table timed beside them. The \
+upper bound is the slowest session and 2.1 % more.
 
 A plain `session.run` from Python adds about 0.003 ms of its own, and can so exceed a tight budget.
 """
@@ -36,14 +37,14 @@ def about() -> dict[str, Any]:
         "classes": ["zero", "one"],
     }  # fmt: skip
     device = {"backend": "onnxruntime", "threads": 1, "batch": 1}
-    return {**example(), "device": device, "interface": interface}
+    return {**example(), "guard": 1.021, "device": device, "interface": interface}
 
 
 def test_it_says_how_latency_is_measured() -> None:
     """To the letter, and as :mod:`nas.verify` does it."""
     result = about()
     assert MEASURED in card(result["finalists"][0], result)
-    assert (verify.SESSIONS, verify.GUARD, PLAIN_CALL_MS) == (3, 1.025, 0.003)
+    assert (verify.SESSIONS, PLAIN_CALL_MS) == (3, 0.003)
     said = card(result["finalists"][0], result | {"device": {"threads": 2, "batch": 8}})
     assert "one call on 2 threads with 8 images" in said
     assert "intra_op_num_threads = 2" in said
@@ -78,7 +79,11 @@ def test_it_says_what_the_network_is_in_its_run(place: int, role: str) -> None:
     assert card(row, result).startswith(
         f"# Network {row['key']} ({role})\n\nFrom run digits-1 of space digits, seed 7.\n"
     )
-    baseline = result["baselines"][0] | {"container": [], "simulated": [], "top1_agreement": 1.0}
+    baseline = result["baselines"][0] | {
+        "container": [],
+        "simulated": [],
+        "agreement": {"value": 1.0, "said": "100.00 % of the predictions are the same, at least 99.5 %"},
+    }
     assert card(baseline, result).startswith("# Network cccc (largest float)\n")
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load as load_safetensors
 from nas import deliver as module
 from nas import experiment, files
 from nas.data.tasks import Classification
-from nas.deliver import AGREEMENT, ProofFailed, deliver, facts, run_file
+from nas.deliver import ProofFailed, deliver, facts, run_file
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
@@ -77,7 +77,7 @@ def test_a_delivery_is_four_files_in_a_folder_of_the_key(
     assert made.validation == evaluator(mixed)
     assert made.container == ["stages.0.1.conv"]
     assert made.simulated == []
-    assert made.top1_agreement >= AGREEMENT
+    assert made.agreement.value >= 0.995
     kernels = dict(made.audit.layers)
     assert kernels.pop("stages.1.0.conv") in {"Conv", "FusedConv"}
     assert kernels == {"stages.0.0.conv": "QLinearConv", "stages.0.1.conv": "QLinearConv", "classifier": "QGemm"}
@@ -145,7 +145,7 @@ def test_a_file_that_computes_something_else_is_found(
 ) -> None:
     """Its classes are rotated by one: no prediction agrees."""
     monkeypatch.setattr(module, "run_file", lambda *arguments: np.roll(run_file(*arguments), 1, axis=1))
-    message = f"{mixed.key}: predictions agree in 100.00 % (extracted) and 0.00 % (file) of the images, at least 99.5 %"
+    message = f"{mixed.key}: supernet and file differ: 0.00 % of the predictions are the same, at least 99.5 %"
     with pytest.raises(ProofFailed, match=rf"\A{re.escape(message)}"):
         deliver(asked, evaluator, mixed, tmp_path / "exports")
     assert not (tmp_path / "exports").exists()
@@ -164,7 +164,7 @@ def test_an_extracted_network_that_computes_something_else_is_found(
         return network
 
     monkeypatch.setattr(module, "extract", wrong)
-    with pytest.raises(ProofFailed, match=r"predictions agree in \d+\.\d\d % \(extracted\) and \d+\.\d\d % \(file\)"):
+    with pytest.raises(ProofFailed, match=r": supernet and extracted network differ: \d+\.\d\d % of the predictions"):
         deliver(asked, evaluator, mixed, tmp_path / "exports")
 
 

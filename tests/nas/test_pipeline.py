@@ -69,7 +69,7 @@ def test_the_result_has_the_schema_of_the_design(result: dict[str, Any], space: 
         assert len(row["key"]) == KEY
         assert isinstance(row["architecture"], dict)
         assert set(row["quality"]) == {"predicted", "supernet", "exported"}
-        assert set(row["latency_ms"]) == {"predicted", "measured", "measured_upper"}
+        assert set(row["latency_ms"]) == {"predicted", "measured", "measured_upper", "raw"}
         assert all(v > 0 for v in row["latency_ms"].values())
         assert all(0 <= v <= 100 for v in row["quality"].values())
         assert isinstance(row["size_bytes"], int)

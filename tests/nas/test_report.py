@@ -62,7 +62,11 @@ def network(key: str, measured: float | None, exported: float | None, **other: A
 
 
 def example() -> Result:
-    marks = {"container": ["stages.0.1.conv"], "simulated": [], "top1_agreement": 1.0}
+    marks = {
+        "container": ["stages.0.1.conv"],
+        "simulated": [],
+        "agreement": {"value": 1.0, "said": "100.00 % of the predictions are the same, at least 99.5 %"},
+    }
     trials = [
         {"key": f"{i:016x}", "quality": 90.0 + i, "latency_ms": 0.01 * (i + 1), "size_bytes": 1000 * i}
         for i in range(5)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictors.latency.key import BoundaryKey, Key, LayerKey, Rows, Work, work
+from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.work import Rows, Work, work
 from spaces import Record, Space
 from spaces.randomness import generator
 from tests.examples import space_of

@@ -161,5 +161,5 @@ def test_the_record_of_a_model_names_its_factors() -> None:
 
 def test_weight_names_follow_the_menu_of_the_device() -> None:
     """Four bits run on the kernel of eight; a precision without a kernel has no name."""
-    assert weight_names(MENU) == {0: "f32", 8: "w8c", 4: "w8c"}
+    assert weight_names(MENU) == {0: "f32", 8: "w8c", 4: "w8c", 2: "w8c"}
     assert weight_names({"float": "float", "w4a8": "w4a8"}) == {0: "f32", 4: "w4c"}

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from predictors.latency import Table, Target, Timing, networks_to_time
-from predictors.latency.key import Key, work
+from predictors.latency.key import Key
 from predictors.latency.model import weight_names
-from predictors.latency.profile import distinct_keys, whole_network
+from predictors.latency.profile import anchors_of, distinct_keys, whole_network
+from predictors.latency.work import work
 from spaces import Batch, Space
 from spaces.randomness import generator
 from tests.examples import space_of
@@ -122,15 +123,19 @@ def test_a_profile_times_every_key_and_network_and_takes_the_call_off_the_keys(t
     """A key's row is its own time; a network's is that of the whole call, which a user pays too."""
     space = space_of(CHAIN)
     keys, networks = distinct_keys(space, TARGET), networks_to_time(space, 0, 3, 2)
-    times = [0.25, *np.linspace(0.5, 1.5, len(keys)).tolist(), *np.linspace(3, 4, len(networks)).tolist()]
+    anchors = anchors_of(space, networks)
+    whole = np.linspace(3, 4, len(networks)).tolist()
+    times = [0.25, *np.linspace(0.5, 1.5, len(keys)).tolist(), *whole, *np.linspace(5, 6, 3 * len(anchors)).tolist()]
     asked = timed(times)
     table = module.profile(space, TARGET, networks)
-    assert asked == [1 + len(keys) + len(networks), 2]
+    assert asked == [1 + len(keys) + len(networks) + 3 * len(anchors), 2]
+    assert [*sum(table.anchors.values(), ())] == pytest.approx(times[-3 * len(anchors) :])
+    assert list(table.anchors) == [a.to_json() for a in anchors]
     assert table.call_ms == 0.25
     assert list(table.rows) == list(map(str, keys))
     assert [table.ms(key) for key in keys] == pytest.approx([t - 0.25 for t in times[1 : 1 + len(keys)]])
     assert {name: t.median_ms for name, t in table.networks.items()} == pytest.approx(
-        dict(zip([a.to_json() for a in networks], times[1 + len(keys) :], strict=True))
+        dict(zip([a.to_json() for a in networks], whole, strict=True))
     )
     assert Table.from_json(table.to_json(), "t.json") == table
 

@@ -42,6 +42,7 @@ def test_a_float_network_by_hand() -> None:
         # sums of 9 terms and of 4
         "bit_operations_with_sums": conv * 64 * (32 * 32 + 64 + 4) + linear * (32 * 32 + 64 + 2),
         "size_bytes": 4 * (conv + 4 + linear + 10),
+        "shipped_bytes": 4 * (conv + 4 + linear + 10),
         "peak_activation_bytes": 4 * (1 * 64 + 4 * 64),  # the conv's input and output
     }
 
@@ -63,9 +64,24 @@ def test_a_mixed_network_by_hand() -> None:
         "bit_operations_with_sums": first * 25 * (32 + 12 + 5) + second * 25 * (1024 + 64 + 6) + linear * (64 + 16 + 3),
         # 135 nibbles fill 68 bytes; a quantized layer has a float scale and an int32 bias per channel
         "size_bytes": (68 + 5 * 8) + 4 * (second + 5) + (linear + 3 * 8),
+        "shipped_bytes": (68 + 5 * 8) + 4 * (second + 5) + (linear + 3 * 8),
         # the add reads the float conv in 4 bytes and the 4-bit conv's output in 1, and writes 4
         "peak_activation_bytes": 4 * tensor + tensor + 4 * tensor,
     }
+
+
+def test_what_a_spec_adds_is_counted() -> None:
+    """Of 135 + 15 weights at 2 bits: codes packed in bytes, in a file in nibbles; a scale and a zero-point per channel,
+    or one for all; ternary ones are packed five to a byte."""
+    text = "model: {family: convnet, input: [3, 9, 9], classes: 3, stages: [{width: 5}]}\nprecision: {choice: [%s]}"
+    names = ("w2a8", "w2-tensor/a8", "w2-asymmetric/a8", "w2-ternary/a8", "w2-codebook/a8")
+    space = space_of(text % ", ".join(names))
+    found = space.cost([with_precision(space, space.largest, name) for name in names])
+    biases, channels = 4 * (5 + 3), 5 + 3
+    packed = [34 + 4 + 4 * channels, 34 + 4 + 4 * 2, 35 + 5 + 4 * channels, 27 + 3 + 4 * channels]
+    assert found["size_bytes"].tolist() == [biases + size for size in [*packed, 34 + 4 + 4 * channels + 2 * 16]]
+    shipped = [68 + 8 + 4 * channels, 68 + 8 + 4 * 2, 70 + 9 + 4 * channels, 68 + 8 + 4 * channels]
+    assert found["shipped_bytes"].tolist() == [biases + size for size in [*shipped, 68 + 8 + 4 * channels + 2 * 16]]
 
 
 @settings(deadline=None, max_examples=40)

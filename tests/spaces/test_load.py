@@ -265,8 +265,8 @@ BAD_PRECISION = "a precision is a name such as w8a8, or {weights: {bits}, inputs
             "3:21: kernel of a convnet can be chosen per stage or block [wrong-scope]",
         ),
         (
-            convnet("{}", "precision: w3a8"),
-            "4:12: precision w3a8 is not legal for a conv layer [illegal-precision]\n  hint: legal: float, w4a8, w8a8",
+            convnet("{}", "precision: w9a8"),
+            "4:12: unknown precision 'w9a8': write float, or w<bits>a<bits> such as w8a8 [unknown-name]",
         ),
         (
             convnet("{}", "precision: int8"),
@@ -288,15 +288,17 @@ BAD_PRECISION = "a precision is a name such as w8a8, or {weights: {bits}, inputs
         ),
         (
             convnet("{}", "precision: {weights: {bits: 8}, inputs: 8}"),
-            "4:12: inputs needs bits, a whole number from 1 to 8 [unknown-name]",
+            "4:12: inputs must be float, or a mapping such as {bits: 4} [unknown-name]",
         ),
         (
             convnet("{}", "precision: {weights: {bits: 8, group: 1, 7: 2}, inputs: {bits: 8}}"),
-            "4:12: unknown key '7' in weights; known: bits, granularity [unknown-name]",
+            "4:12: unknown key '7' in weights; known: bits, format, granularity, group, gradient, offset, rounding, "
+            "scale, signed, symmetric [unknown-name]",
         ),
         (
             convnet("{}", "precision: {weights: {bits: 8}, inputs: {bits: 8, granularity: channel}}"),
-            "4:12: inputs can have granularity tensor only [unknown-name]",
+            "4:12: granularity channel is not for the role input [wrong-granularity]\n"
+            "  hint: weight: tensor, channel, group; input: tensor, group, token",
         ),
         # options
         (convnet("{depth: 1.5}"), "3:20: depth must be a whole number [wrong-type]"),
@@ -390,7 +392,7 @@ def test_all_problems_of_a_file_are_listed_at_once_in_its_order() -> None:
         "    - {kernel: 2, stride: two}\n"
         "    - 7\n"
         "  blocks: 3\n"
-        "precision: {choice: [float, w8a4, w4a8, float], per: channel}\n",
+        "precision: {choice: [float, w8a9, w4a8, float], per: channel}\n",
         "1:1: unknown key 'space.nmae' [unknown-key]\n  hint: did you mean 'name'?",
         "2:7: name 'Mine' must be lower-case letters, digits, '.', '_' or '-' [wrong-name]",
         "3:17: unknown name 'mnist' for 'space.data.dataset' [unknown-name]\n"
@@ -403,7 +405,7 @@ def test_all_problems_of_a_file_are_listed_at_once_in_its_order() -> None:
         "9:7: 'space.model.stages.2' must be a mapping, not number 7 [wrong-type]",
         "10:3: unknown key 'space.model.blocks' [unknown-key]\n"
         "  hint: known keys: family, input, classes, resolution, notation, stages",
-        "11:29: precision w8a4 is not legal for a conv layer [illegal-precision]\n  hint: legal: float, w4a8, w8a8",
+        "11:29: unknown precision 'w8a9': write float, or w<bits>a<bits> such as w8a8 [unknown-name]",
         "11:41: value float stands twice in the choice of precision [duplicate-value]",
         "11:54: unknown name 'channel' for 'space.precision.per' [unknown-name]\n"
         "  hint: known names: network, stage, block, layer",

@@ -44,7 +44,10 @@ def reference(layers: tuple[Layer, ...]) -> dict[str, Formats]:
     def stored(name: str) -> bool:
         if wanted(name):
             return True
-        return name != INPUT and integer(by_path[name]) and bool(readers(name))
+        layer = by_path.get(name)
+        if layer is None or layer.kind == "linear":  # its integer kernel can give floats
+            return False
+        return integer(layer) and layer.activation in ("none", "relu")  # else its sums are
 
     return {y.path: Formats(integer(y), stored(y.inputs[0]), stored(y.path)) for y in layers}
 
@@ -99,7 +102,7 @@ def test_a_chain_stores_what_an_integer_kernel_reads_or_writes() -> None:
         "n2": Formats(False, True, False),
         "n3": Formats(False, False, False),
     }
-    assert chain("w4a8") == {"n0": Formats(True, True, False)}  # the last layer gives floats
+    assert chain("w4a8") == {"n0": Formats(True, True, True)}  # also where it is the last
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,8 @@ def same(layer: Layer, row: int, space: Space, architectures: list[Architecture]
         "weight_bits": weight.bits if weight else 0, "input_bits": given_input.bits if given_input else 0,
         "runs8": layer.runs8, "in8": layer.in8, "out8": layer.out8, "exists": True,
     }  # fmt: skip
-    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows", "macs"}
+    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows", "macs", "precision", "precisions"}
+    assert c.precisions[c.precision[row]] == layer.precision
     inputs = tuple(INPUT if i < 0 else paths[i] for i in c.inputs[row])
     return all(getattr(c, name)[row] == value for name, value in numbers.items()) and inputs == layer.inputs
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spaces import Architecture, Layer, Space
 from spaces.randomness import generator
-from supernets import Network, Quantized, Supernet, build, extract, fresh_network
+from supernets import Network, Quantized, Simulated, Supernet, build, extract, fresh_network
 from supernets.elastic import ELASTIC, ElasticWeighted
 from tests.examples import with_precision
 from tests.small import CHANGES, GRAPHS, inputs, small
@@ -44,7 +44,7 @@ def forms(
 
 def quantized(plain: Network) -> bool:
     """Whether it has integer layers."""
-    return any(isinstance(module, Quantized) for module in plain.modules())
+    return any(isinstance(module, Quantized | Simulated) for module in plain.modules())
 
 
 @EVERY
@@ -77,8 +77,8 @@ def counted(plain: Network) -> int:
     total = sum(p.numel() for p in plain.parameters())
     for layer in plain.layers:
         module = plain.module(layer.path) if layer.kind in ELASTIC else None
-        if isinstance(module, Quantized):
-            total += module.codes.numel() + (module.bias.numel() if layer.bias or layer.norm else 0)
+        if isinstance(module, Quantized | Simulated):
+            total += module.codes.numel() + (layer.c_out if layer.bias or layer.norm else 0)
     return total
 
 

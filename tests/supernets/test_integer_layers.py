@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from spaces import Space
+from spaces import Architecture, Space
 from spaces.precision import parse
 from spaces.randomness import generator
 from supernets import Network, Quantized, extract
@@ -46,6 +46,18 @@ def spaces() -> dict[str, Space]:
     return {"eqnet_resnet18": small("eqnet_resnet18"), "quantnas_sr": small("quantnas_sr"), "forms": space_of(FORMS)}
 
 
+KERNELS = {"precision.weights.symmetry": "symmetric", "precision.inputs.symmetry": "asymmetric"}
+"""What integer kernels need, where a space has a choice of it."""
+
+
+def drawn(space: Space, count: int) -> list[Architecture]:
+    """Architectures whose layers are integer ones, or float."""
+    wanted = {name: value for name, value in KERNELS.items() if name in space.column}
+    if not wanted:
+        return list(space.sample_many(count, generator(0, "test"), by_choice=True))
+    return [space.complete(wanted, generator(0, "test", i)) for i in range(count)]
+
+
 def read(plain: Network, x: Tensor) -> dict[str, Tensor]:
     """What each integer layer of a network reads."""
     found: dict[str, Tensor] = {}
@@ -69,7 +81,7 @@ def test_integer_layers_agree_on_equal_inputs(name: str) -> None:
     space = spaces()[name]
     net = randomised(space)
     x, compared, off = inputs(space, 16), 0, 0
-    for architecture in space.sample_many(12, generator(0, "test"), by_choice=True):
+    for architecture in drawn(space, 12):
         calibration = net.calibrate(architecture, inputs(space, 32, 1).chunk(2))
         plain = extract(net, architecture, calibration)
         given = read(plain, x)
@@ -84,6 +96,7 @@ def test_integer_layers_agree_on_equal_inputs(name: str) -> None:
             with torch.no_grad(), net.active(architecture, calibration):
                 ours, theirs = net._weighted(y, given[y.path]), module(given[y.path])
             if not y.out8 or y.activation != "none":
+                compared += theirs.numel()
                 assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max().clamp_min(1)))
                 continue
             grid = plain.grid(y.path)
@@ -99,7 +112,7 @@ def test_a_reader_of_fewer_bits_rounds_what_is_stored_in_eight() -> None:
     space = small("eqnet_resnet18")
     net = randomised(space)
     names = {c.name: min(c.values) for c in space.choices if c.name.endswith("inputs.bits")}
-    architecture = space.complete(names, generator(0, "test"))
+    architecture = space.complete(names | KERNELS, generator(0, "test"))
     calibration = net.calibrate(architecture, inputs(space, 32, 1).chunk(2))
     plain = extract(net, architecture, calibration)
     module = plain.module("stages.0.0.conv1")

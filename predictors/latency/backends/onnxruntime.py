@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+
+from spaces import Layer
+from spaces.layers import WEIGHTED
+from spaces.precision import Precision
+from supernets.graph import live
 
 NAME = "onnxruntime"
 
@@ -29,9 +34,23 @@ MENU: dict[str, Kernel] = {
     "float": Kernel("real", "float"),
     "w8a8": Kernel("real", "w8a8"),
     "w4a8": Kernel("container", "w8a8"),
+    "w2a8": Kernel("container", "w8a8"),
 }
 """Precision -> kernel, for convolutions and linear layers."""
 
+
+def kernel(precision: Precision) -> Kernel | None:
+    """How the device runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
+
+    How a scale was found, and how its values were rounded in training, is nothing to a kernel.
+    """
+    weight, given = precision.weight, precision.input
+    if weight is None or given is None:
+        return None if precision.quantized else MENU["float"]
+    return MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
+
+
+_TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
 _INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 _FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}
 
@@ -67,12 +86,14 @@ def prepared(model: bytes, threads: int) -> Callable[[], None]:
         shape = tuple(wanted.shape)
         if wanted.type == "tensor(uint8)":
             value: NDArray[Any] = rng.integers(0, 256, shape).astype(np.uint8)
+        elif wanted.type == "tensor(int64)":
+            value = np.zeros(shape, np.int64)  # a token that every vocabulary has
         else:
             value = rng.normal(size=shape).astype(np.float32)
         kept.append(ort.OrtValue.ortvalue_from_numpy(value))
         binding.bind_ortvalue_input(wanted.name, kept[-1])
     for given in made.get_outputs():
-        dtype = np.uint8 if given.type == "tensor(uint8)" else np.float32
+        dtype = _TYPES[given.type]
         kept.append(ort.OrtValue.ortvalue_from_shape_and_type(tuple(given.shape), dtype))
         binding.bind_ortvalue_output(given.name, kept[-1])
     run = made.run_with_iobinding
@@ -92,10 +113,15 @@ def evaluate(model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDA
     return np.concatenate(parts)
 
 
-def batch_of(model: bytes) -> int:
-    """Images per call of a model of fixed batch size."""
+def shape_of(model: bytes) -> tuple[int, ...]:
+    """Of the input of a model of fixed sizes, examples per call first."""
     shape = onnx.load_from_string(model).graph.input[0].type.tensor_type.shape
-    return int(shape.dim[0].dim_value)
+    return tuple(int(size.dim_value) for size in shape.dim)
+
+
+def batch_of(model: bytes) -> int:
+    """Examples per call of a model of fixed batch size."""
+    return shape_of(model)[0]
 
 
 def optimised(model: bytes, threads: int = 1) -> onnx.ModelProto:
@@ -127,8 +153,23 @@ class Audit:
         return found
 
 
-def audit(model: bytes, paths: Sequence[str], threads: int = 1) -> Audit:
-    """The executed kernels, and which of them runs the layer of each path."""
+def audited(model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
+    """The audit of a network's layers with weights, and what of it is unintended."""
+    needed = live(layers)
+    weighted = [y for y in layers if y.kind in WEIGHTED and y.path in needed]
+    functions = [y for y in layers if y.kind == "activation"]
+    after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
+    found = audit(model, [y.path for y in weighted], threads, after)
+    return found, found.unintended({y.path: y.runs8 for y in weighted})
+
+
+def audit(
+    model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
+) -> Audit:
+    """The executed kernels, and which of them runs the layer of each path.
+
+    ``after``: path -> activation layers that read it, whose names a kernel has that computes them as well.
+    """
     nodes = optimised(model, threads).graph.node
     kernels: dict[str, int] = {}
     for node in nodes:
@@ -136,13 +177,17 @@ def audit(model: bytes, paths: Sequence[str], threads: int = 1) -> Audit:
     computing = [node for node in nodes if node.op_type in _INTEGER | _FLOAT]
     layers = {}
     for path in paths:
-        name = re.compile(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])")  # the runtime's names of nodes derive from ours
-        mine = [node for node in computing if name.search(node.name)] or [
-            node for node in computing if _weighs(node, path)
-        ]
+        names = (path, *(after or {}).get(path, ()))
+        mine = [node for name in names for node in computing if _named(node, name)]
+        mine = mine or [node for node in computing if _weighs(node, path)]
         if mine:
             layers[path] = mine[0].op_type
     return Audit(kernels, layers)
+
+
+def _named(node: onnx.NodeProto, path: str) -> bool:
+    """Whether it has the name of the layer: the runtime's names derive from ours."""
+    return re.search(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])", node.name) is not None
 
 
 def _weighs(node: onnx.NodeProto, path: str) -> bool:

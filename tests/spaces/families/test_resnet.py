@@ -87,7 +87,7 @@ def test_eqnet_fixes_first_and_last_layer_and_splits_the_rest() -> None:
     assert not any(name.startswith(("stem", "classifier")) for name in bits)
     layers = {y.path: y for y in space.outline.layers(space.extreme(min, "float"))}
     assert layers["stem.conv"].precision.name == layers["classifier"].precision.name == "w8a8"
-    assert layers["stages.3.1.conv2"].precision.name == "w2a2"
+    assert layers["stages.3.1.conv2"].precision.name == "w2-tensor/a2-symmetric"
 
 
 ELASTIC = """\

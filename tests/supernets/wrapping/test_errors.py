@@ -156,8 +156,9 @@ CHOICES: list[tuple[type[nn.Module], dict[str, Any], str]] = [
     ),
     (
         SmallResNet,
-        {"precision": ["w2a2"]},
-        "choices: precision 'w2a2' is none that a layer may take [unknown-precision]\n  hint: write float, w4a8, w8a8",
+        {"precision": ["w9a8"]},
+        "choices: precision 'w9a8': unknown precision 'w9a8': write float, or w<bits>a<bits> such as w8a8 "
+        "[unknown-name]",
     ),
 ]
 

@@ -1,0 +1,200 @@
+"""Writing ONNX graphs whose 8-bit layers ONNX Runtime runs on integer kernels.
+
+The forms, each found by measurement (what else was tried runs in float, silently):
+
+- a tensor stored in 8 bits is uint8 with one scale and zero-point; every reader has a DequantizeLinear of its own;
+- weights are int8 initialisers with a scale per output channel; 4-bit ones INT4 initialisers behind a Cast to int8,
+  which is folded at load, so they are small in the file and run on the 8-bit kernel;
+- biases are int32 with scale = input scale x weight scale;
+- a ReLU stands before a QuantizeLinear whose zero-point is the bottom of the range; before any other activation
+  function the sums of a convolution are stored in 8 bits;
+- a linear layer is a Gemm over rows, also of tokens: a MatMul with an Add after it becomes a Gemm of floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+IR_VERSION, OPSET = 10, 21
+ATTENTION_IR_VERSION, ATTENTION_OPSET = 11, 23  # the first with attention as one operator
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """How a tensor of c channels at h x w places lies.
+
+    ``picture`` (b, c, h, w), ``tokens`` (b, h w, c), ``rows`` (b h w, c), or ``vector`` (b, c) of one place. ``means``
+    is which of them but rows the torch network has.
+    """
+
+    form: str
+    means: str
+    c: int
+    h: int
+    w: int
+
+    @property
+    def places(self) -> int:
+        """How many."""
+        return self.h * self.w
+
+    def shape(self, form: str, batch: int) -> tuple[int, ...]:
+        """In this form."""
+        shapes = {
+            "picture": (batch, self.c, self.h, self.w),
+            "tokens": (batch, self.places, self.c),
+            "rows": (batch * self.places, self.c),
+            "vector": (batch, self.c),
+        }
+        return shapes[form]
+
+
+class GraphWriter:
+    """One ONNX graph in the making. Tensors go by name; ``name:q`` is the uint8 form of the tensor ``name``."""
+
+    def __init__(self, batch: int = 1) -> None:
+        self.batch = batch
+        self.nodes: list[onnx.NodeProto] = []
+        self.initialisers: list[onnx.TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.placed: dict[str, Placed] = {}
+        self._grids: dict[str, tuple[str, str]] = {}
+        self._constants: set[str] = set()
+        self._reads = 0
+
+    # -- pieces
+
+    def input(self, name: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT) -> None:
+        """Declare an input of the model."""
+        self.inputs.append(helper.make_tensor_value_info(name, dtype, shape))
+
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add a node; returns its output's name."""
+        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{op}:{output}", **attributes))
+        return output
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add an initialiser; one of the same name is taken to be the same."""
+        if name not in self._constants:
+            self._constants.add(name)
+            self.initialisers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def numbers(self, *values: int) -> str:
+        """A constant of whole numbers."""
+        return self.constant("numbers:" + ",".join(map(str, values)), np.array(values, np.int64))
+
+    def apart(self, tensor: str, output: str) -> str:
+        """``tensor`` under another name, so that the runtime does not fuse across it; a Max of one stays."""
+        return self.node("Max", [tensor], output)
+
+    # -- tensors stored in 8 bits
+
+    def grid(self, tensor: str, scale: float, zero_point: int) -> None:
+        """Declare that ``tensor`` is stored in 8 bits with this scale and zero-point."""
+        self._grids[tensor] = (
+            self.constant(f"{tensor}:scale", np.array(scale, np.float32)),
+            self.constant(f"{tensor}:zero_point", np.array(zero_point, np.uint8)),
+        )
+
+    def stored8(self, tensor: str) -> bool:
+        """Whether it is."""
+        return tensor in self._grids
+
+    def store(self, tensor: str) -> None:
+        """Write the uint8 form of a float tensor whose grid is declared."""
+        self.node("QuantizeLinear", [tensor, *self._grids[tensor]], f"{tensor}:q")
+
+    def read(self, tensor: str, form: str | None = None) -> str:
+        """Name of ``tensor`` as floats for one reader, from its uint8 form if it has one, lying as ``form`` says."""
+        tensor = tensor if form is None else self.view(tensor, form)
+        if tensor not in self._grids:
+            return tensor
+        self._reads += 1
+        return self.node("DequantizeLinear", [f"{tensor}:q", *self._grids[tensor]], f"{tensor}:read{self._reads}")
+
+    def view(self, tensor: str, form: str) -> str:
+        """Name of ``tensor`` lying as ``form``; values move in the form that they are stored in."""
+        placed = self.placed[tensor]
+        if form == placed.form or ({form, placed.form} == {"rows", "vector"} and placed.places == 1):
+            return tensor
+        output = f"{tensor}:{form}"
+        if output in self.placed:
+            return output
+        self.placed[output] = Placed(form, placed.means, placed.c, placed.h, placed.w)
+        shape = self.numbers(*placed.shape(form, self.batch))
+        if "picture" not in (form, placed.form) or placed.places == 1:
+            self._moved(tensor, output, "Reshape", [shape])
+        elif form == "picture":
+            high = self._moved(tensor, f"{output}:high", "Reshape", [self.numbers(*self._channels_last(placed))])
+            self._moved(high, output, "Transpose", perm=[0, 3, 1, 2])
+        else:
+            high = self._moved(tensor, f"{output}:high", "Transpose", perm=[0, 2, 3, 1])
+            self._moved(high, output, "Reshape", [shape])
+        return output
+
+    def _channels_last(self, placed: Placed) -> tuple[int, int, int, int]:
+        return self.batch, placed.h, placed.w, placed.c
+
+    def _moved(self, tensor: str, output: str, op: str, others: list[str] | None = None, **attributes: Any) -> str:
+        if tensor in self._grids:
+            self._grids[output] = self._grids[tensor]
+            self.node(op, [f"{tensor}:q", *(others or [])], f"{output}:q", **attributes)
+        else:
+            self.node(op, [tensor, *(others or [])], output, **attributes)
+        return output
+
+    # -- integers
+
+    def weights(self, path: str, codes: NDArray[np.int8], scale: Floats, bits: int) -> str:
+        """Integer weights (c_out, ...) as floats."""
+        if bits > 4:
+            stored = self.constant(f"{path}.weight", codes)
+        else:
+            nibbles = (codes.reshape(-1) & 0xF).astype(np.uint8)
+            nibbles = np.concatenate([nibbles, np.zeros(len(nibbles) % 2, np.uint8)])
+            packed = (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
+            tensor = helper.make_tensor(f"{path}.weight", TensorProto.INT4, codes.shape, packed, raw=True)
+            self.initialisers.append(tensor)
+            stored = self.node("Cast", [f"{path}.weight"], f"{path}.weight:int8", to=TensorProto.INT8)
+        zero = self.constant(f"{path}.weight:zero_point", np.zeros(len(scale), np.int8))
+        return self.node(
+            "DequantizeLinear",
+            [stored, self.constant(f"{path}.weight:scale", scale), zero],
+            f"{path}.weight:read",
+            axis=0,
+        )
+
+    def bias(self, path: str, steps: NDArray[np.int32], scale: Floats) -> str:
+        """Integer biases (c_out,) as floats."""
+        inputs = [self.constant(f"{path}.bias", steps), self.constant(f"{path}.bias:scale", scale)]
+        zero = self.constant(f"{path}.bias:zero_point", np.zeros(len(scale), np.int32))
+        return self.node("DequantizeLinear", [*inputs, zero], f"{path}.bias:read", axis=0)
+
+    # -- the whole
+
+    def model(
+        self, output: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        """The checked model, serialised. ``output`` must exist as a float tensor (or of ``dtype``)."""
+        outputs = [helper.make_tensor_value_info(output, dtype, shape)]
+        graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
+        attends = any(node.op_type == "Attention" for node in self.nodes)
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", ATTENTION_OPSET if attends else OPSET)],
+            ir_version=ATTENTION_IR_VERSION if attends else IR_VERSION,
+            producer_name="nas",
+        )
+        helper.set_model_props(model, dict(metadata or {}))
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())

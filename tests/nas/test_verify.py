@@ -1,0 +1,57 @@
+"""Measured times are brought to the level of the table by its anchors. Times are made up here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from nas import verify
+from predictors.latency import Table, Target
+from predictors.latency.probe import Timing
+from tests.examples import space_of
+from tests.predictors.networks import CHAIN
+
+
+def timing(ms: float) -> Timing:
+    """Of this median."""
+    return Timing(ms, ms, 0.0, 15)
+
+
+def table(*sessions: Sequence[float]) -> Table:
+    """With these sessions of as many anchors."""
+    drawn = space_of(CHAIN).at(0), space_of(CHAIN).at(1)
+    return Table({}, 0.0, {}, {}, {a.to_json(): tuple(s) for a, s in zip(drawn, sessions, strict=False)})
+
+
+def test_a_machine_that_is_slower_than_it_was_changes_no_measured_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half as fast in the second pass, a tenth slower in the third."""
+    pace = iter([1.0, 2.0, 1.1])
+    anchors = verify.Anchors.of(space_of(CHAIN), table([1.0, 1.0, 1.0], [3.0, 3.0, 3.0]), Target())
+
+    def measure(makes: Sequence[Any], extra: Sequence[Any]) -> list[Timing]:
+        now = next(pace)
+        return [timing(ms * now) for ms in (5.0, 7.0, 1.0, 3.0)]
+
+    monkeypatch.setattr(verify, "measure", measure)
+    found = verify.measured({"a": b"", "b": b""}, Target(), anchors)
+    assert found.levels == pytest.approx([1.0, 2.0, 1.1])
+    assert found.sessions_ms["a"] == pytest.approx([5.0] * 3)
+    assert found.sessions_ms["b"] == pytest.approx([7.0] * 3)
+
+
+def test_the_guard_comes_from_how_far_sessions_of_one_network_differ() -> None:
+    """Sessions a hundredth apart; none at all would still leave one per cent."""
+    restless = table([1.0, 1.01, 1.0201], [2.0, 2.02, 2.0402])
+    deviation = math.log(1.01) / (0.6745 * math.sqrt(2))
+    assert restless.spread == pytest.approx(deviation)
+    assert verify.Anchors.of(space_of(CHAIN), restless, Target()).guard == pytest.approx(math.exp(2.6 * deviation))
+    assert verify.Anchors.of(space_of(CHAIN), table([1.0, 1.0, 1.0]), Target()).guard == 1.01
+
+
+def test_a_table_without_anchors_is_taken_as_it_is() -> None:
+    """Of an earlier version, or of another program."""
+    anchors = verify.Anchors.of(space_of(CHAIN), table(), Target())
+    assert (list(anchors.models), anchors.guard) == ([], verify.GUARD)
