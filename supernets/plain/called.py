@@ -10,17 +10,18 @@ from spaces import Layer
 from supernets.functions.calls import named
 from supernets.plain.blocks import Held
 from supernets.plain.quantized import Quantized
+from supernets.plain.simulated import Simulated
 
 _CONVS: Mapping[int, type[nn.Module]] = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
 _NORMS: Mapping[int, type[nn.Module]] = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 
 
 def used_again(layer: Layer, others: Mapping[str, nn.Module]) -> nn.Module | None:
-    """The module before, where the layer is one that is used more than once, and was not made integer there."""
+    """The module before, where the layer is one that is used more than once, and is float both times."""
     if layer.call is None or not layer.call.call.again or layer.weight_of is None:
         return None
     owner = others[layer.weight_of]
-    return None if isinstance(owner, Quantized) else owner
+    return None if isinstance(owner, Quantized | Simulated) else owner
 
 
 def called_conv(layer: Layer, normed: bool) -> nn.Module:

@@ -32,7 +32,7 @@ def _linear(layer: Layer, folded: bool, others: Modules) -> nn.Module:
     again = used_again(layer, others)
     if again is not None:
         return again
-    if layer.weight_of is not None and not isinstance(others[layer.weight_of], Quantized):
+    if layer.weight_of is not None and not isinstance(others[layer.weight_of], Quantized | Simulated):
         return TiedLinear(others[layer.weight_of], layer.bias)
     return nn.Linear(layer.c_in, layer.c_out, layer.bias)
 

@@ -107,6 +107,21 @@ def test_integer_layers_of_slice_and_extraction_agree(wrapped: tuple[Wrapped, nn
             assert close.double().mean() > 0.97
 
 
+@pytest.mark.parametrize("precision", ["w2-ternary-median/float", "w8-e4m3-absmax/a8-e4m3-absmax-tensor"])
+def test_a_layer_that_runs_twice_may_have_two_precisions(precision: str) -> None:
+    """Also of formats that no integer kernel runs: its extraction is then two layers."""
+    module, inputs = made("ugly")
+    net = wrap(module, inputs, {"width": [], "precision": ["float", precision]}).double()
+    for first, second in (("float", precision), (precision, "float"), (precision, precision)):
+        chosen = {**floats(net, net.space.largest), "shared.precision": first, "shared_2.precision": second}
+        architecture = net.space.architecture(chosen)
+        calibration = calibrated(net, architecture, doubled(inputs))
+        plain = extract(net, architecture, calibration)
+        ours = sliced(net, architecture, calibration, doubled(inputs))
+        for a, b in zip(ours, outputs(plain, doubled(inputs)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
 def test_an_outline_and_weights_are_all_it_takes(wrapped: tuple[Wrapped, nn.Module, Inputs]) -> None:
     """Through JSON, exactly: the same space, supernet and network, without the user's code."""
     net, _, inputs = wrapped
