@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
-from nas.own_model import OUTLINE, WEIGHTS, OwnModel
+from nas.own_model import OUTLINE, OWN_KEYS, WEIGHTS, OwnModel, own_schema
 from nas.plugins import check_allowed
 from spaces import Space
 from spaces.load import locate, read_space, zoo
@@ -207,7 +207,12 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     )
 
 
-FREE = ("space.model.choices", "space.model.layers", "space.data.options")  # below these, names are the user's own
+FREE = (
+    "space.model.choices",
+    "space.model.layers",
+    "space.model.options",
+    "space.data.options",
+)  # below these, names are the user's own
 
 
 def schema() -> dict[str, Any]:
@@ -221,6 +226,12 @@ def schema() -> dict[str, Any]:
     whole = json_schema(readings, FREE)
     whole["properties"]["data"], variants = data_schema(FREE)
     whole["allOf"] += variants
+    whole["properties"]["model"]["required"] = []
+    own = {"anyOf": [{"required": [key]} for key in OWN_KEYS]}
+    named = {"properties": {"model": {"required": ["family"]}}}
+    whole["allOf"].append(
+        {"if": {"properties": {"model": own}}, "then": {"properties": {"model": own_schema(FREE)}}, "else": named}
+    )
     return whole
 
 

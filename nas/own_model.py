@@ -14,9 +14,12 @@ from nas import files
 from nas.plugins import NotAllowed, function, refusal
 from spaces import Space, stored
 from spaces.load import load
-from spaces.yaml import Problems, Section, plain
+from spaces.yaml import Problems, Section, plain, read_text
+from spaces.yaml.schema import Recorder, keys
 
 OUTLINE, WEIGHTS = "outline.json", "weights.safetensors"
+OWN_KEYS = ("entry", "outline")
+"""With one of these a ``model`` section is one of these models."""
 _CHOICES = ("width", "depth", "layers", "reorder")
 
 
@@ -91,3 +94,12 @@ class OwnModel:
 def load_space(source: str | Path, plugins: Collection[str] | None) -> Space:
     """The space of a file alone. Raises :class:`spaces.yaml.SpecError` with every problem of its space sections."""
     return load(source, lambda folder: OwnModel(folder, plugins).read)
+
+
+def own_schema(free: Collection[str]) -> dict[str, Any]:
+    """JSON schema of the section: its keys, as the reader asks for them."""
+    recorder = Recorder("own")
+    OwnModel(Path(), ()).read(
+        Section(read_text("entry: a:b", "own", recorder), "space.model", recorder), "own", [], recorder
+    )
+    return keys([recorder], "space.model", free)

@@ -16,7 +16,20 @@ from spaces.notations import NOTATIONS, Notation
 from spaces.outline import Outline
 from spaces.sound import misplaced, unsound
 from spaces.space import Space
-from spaces.yaml import Problem, Problems, Scalar, Section, SpecError, nearest, plain, read_file, read_text, shown
+from spaces.yaml import (
+    Mapping,
+    Node,
+    Problem,
+    Problems,
+    Scalar,
+    Section,
+    SpecError,
+    nearest,
+    plain,
+    read_file,
+    read_text,
+    shown,
+)
 
 ZOO = Path(__file__).parent / "zoo"
 SECTIONS = ("name", "data", "model", "precision", "train", "device", "search", "export")
@@ -90,7 +103,7 @@ def read_space(root: Section, default_name: str, problems: Problems, own: Own | 
     if root.require("model") is None:
         return None
     model = root.section("model")
-    if model.has("entry") or model.has("outline"):
+    if _is_own(root.child("model")):
         return _own(model, name, precisions, problems, own)
     family = model.text("family", None, among=sorted(FAMILIES)) if model.require("family") is not None else None
     # Of an unknown family check what can be checked: most likely its name is only mistyped.
@@ -117,6 +130,11 @@ def read_space(root: Section, default_name: str, problems: Problems, own: Own | 
         written = {key: node for key in ("data", "model", "precision") if (node := root.child(key)) is not None}
         space.document = {"name": name, **{key: plain(node) for key, node in written.items()}}
     return space
+
+
+def _is_own(model: Node | None) -> bool:
+    """Whether it has the keys of a model of the user's own; asking the section would make them keys of every family."""
+    return isinstance(model, Mapping) and any(key.text in ("entry", "outline") for key, _ in model.entries)
 
 
 def _own(model: Section, name: str, precisions: Precisions, problems: Problems, own: Own | None) -> Space | None:

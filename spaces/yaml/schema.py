@@ -66,7 +66,7 @@ def schema(readings: Mapping[str, Collection[Recorder]], free: Collection[str] =
     }
     whole["allOf"] = [
         {
-            "if": {"properties": {"model": {"properties": {"family": {"const": family}}}}},
+            "if": {"properties": {"model": {"required": ["family"], "properties": {"family": {"const": family}}}}},
             "then": {"properties": {"model": keys(recorders, "space.model", free)}},
         }
         for family, recorders in sorted(readings.items())

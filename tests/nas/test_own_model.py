@@ -7,13 +7,15 @@ import re
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
+import yaml
 from safetensors.torch import load as tensors
 from typer.testing import CliRunner
 
 from nas.cli import app
-from nas.experiment import load
+from nas.experiment import load, schema
 from nas.own_model import OUTLINE, WEIGHTS, load_space
 from nas.run import Run
 from nas.stages.train import entry_of
@@ -181,3 +183,12 @@ def test_a_damaged_outline_is_named(space: Path) -> None:
     said = f"{space}:1:18: 0: key 'kind' is missing [wrong-outline]"
     with pytest.raises(SpecError, match=f"^{re.escape(said)}{END}$"):
         load(space)
+
+
+def test_the_schema_knows_it(space: Path) -> None:
+    """Its keys, and no others; every other model has a family."""
+    validator = jsonschema.Draft202012Validator(schema())
+    assert not list(validator.iter_errors(yaml.safe_load(SPACE)))
+    assert not list(validator.iter_errors({"model": {"outline": OUTLINE, "weights": WEIGHTS}}))
+    wrong = [{"model": {"entry": "a:b", "widht": [1]}}, {"model": {}}, {"model": {"entry": "a:b", "family": "vit"}}]
+    assert all(list(validator.iter_errors(document)) for document in wrong)
