@@ -15,7 +15,7 @@ from math import ceil
 from spaces import Choice, Condition
 from spaces.choice import When
 from supernets.functions.operations import RESHAPES
-from supernets.wrapping.trace import Ref, Trace
+from supernets.wrapping.nodes import Ref, Trace
 from supernets.wrapping.walk import Walk, base
 
 _MOVES = frozenset((*RESHAPES, "permute", "transpose", "contiguous", "clone", "roll"))

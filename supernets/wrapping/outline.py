@@ -14,9 +14,9 @@ from spaces.choice import When
 from spaces.layers import Field
 from supernets.wrapping.depth import Depth
 from supernets.wrapping.errors import wrong
+from supernets.wrapping.nodes import Node, Ref, Trace
 from supernets.wrapping.options import Options
 from supernets.wrapping.sites import Layers, Weighted
-from supernets.wrapping.trace import Node, Ref, Trace
 from supernets.wrapping.walk import Size, Step, Walk, base
 from supernets.wrapping.widths import Widths
 

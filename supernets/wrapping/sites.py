@@ -13,7 +13,7 @@ from spaces.choice import When
 from supernets.functions.operations import operation
 from supernets.wrapping.atoms import Dim
 from supernets.wrapping.errors import wrong
-from supernets.wrapping.trace import Node, Ref, Trace
+from supernets.wrapping.nodes import Node, Ref, Trace
 from supernets.wrapping.walk import Walk, base
 
 _WEIGHTED = {"linear": "linear", "conv1d": "conv", "conv2d": "conv", "conv3d": "conv"}

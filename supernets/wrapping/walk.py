@@ -10,7 +10,7 @@ from typing import Any
 from supernets.functions.operations import OPAQUE
 from supernets.wrapping.atoms import ONE, Atoms, Dim, Dims
 from supernets.wrapping.errors import wrong
-from supernets.wrapping.trace import BATCH, Node, Ref, Trace
+from supernets.wrapping.nodes import BATCH, Node, Ref, Trace
 
 Result = Dims | list[Dims] | None
 """Axes of a tensor, of several, or none: a number."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from supernets.functions.operations import ELEMENTS, REDUCTIONS
 from supernets.wrapping.atoms import ONE, Dims
-from supernets.wrapping.trace import Node
+from supernets.wrapping.nodes import Node
 from supernets.wrapping.walk import Made, Rule, Walk, at, where
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from supernets.functions.operations import POOLS
 from supernets.wrapping.atoms import Dim, Dims
-from supernets.wrapping.trace import Node
+from supernets.wrapping.nodes import Node
 from supernets.wrapping.walk import Made, Rule, Size, Walk, at, base, where
 
 _PLACES = "the size of the picture is kept"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from supernets.wrapping.atoms import Dim, Dims
-from supernets.wrapping.trace import Node
+from supernets.wrapping.nodes import Node
 from supernets.wrapping.walk import Made, Rule, Walk, at, base, where
 
 HEADS = "heads"

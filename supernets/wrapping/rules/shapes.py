@@ -7,7 +7,7 @@ from typing import Any
 
 from supernets.functions.operations import ALONG, FILLED, PYTHON, RESHAPES
 from supernets.wrapping.atoms import ONE, Dim, Dims
-from supernets.wrapping.trace import BATCH, Node
+from supernets.wrapping.nodes import BATCH, Node
 from supernets.wrapping.walk import Made, Result, Rule, Size, Walk, at, base, where
 
 _PICKED = "single places of it are read"
