@@ -1,4 +1,4 @@
-"""A trace as a list of operations. Sizes have :data:`BATCH` for the batch, a prime that nothing else is a multiple of."""
+"""A trace as a list of operations. Sizes have :data:`BATCH` for the batch, a prime that divides nothing else."""
 
 from __future__ import annotations
 
