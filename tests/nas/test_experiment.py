@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from nas import datasets, experiment
 from nas.data import DATASETS
 from nas.datasets import ENTRY, KINDS
-from nas.experiment import BACKENDS, LIMITS, SCHEMES, Experiment, load
+from nas.experiment import BACKENDS, LIMITS, Experiment, load
 from nas.objectives import OBJECTIVES
+from nas.schemes import SCHEMES
 from nas.strategies import STRATEGIES
 from predictors.latency.backends import onnxruntime as backend
 from spaces.datasets import ANY_SHAPE, SHAPES
-from spaces.yaml import SpecError
+from spaces.yaml import Problems, Section, SpecError
 from supernets import training
 
 MODEL = "model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}\n"
@@ -54,12 +56,27 @@ def test_names_are_those_of_the_registries() -> None:
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
 
 
+def defaults(scheme: str) -> dict[str, Any]:
+    """The options that a scheme has where nothing is written."""
+    problems = Problems("space.yaml")
+    return SCHEMES[scheme](Section(None, "space.train", problems))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_defaults_of_options_are_those_of_the_schemes(scheme: str) -> None:
+    """Written down twice, since reading must not load torch; the names, the values and their types are the same."""
+    parameters = list(inspect.signature(training.SCHEMES[scheme].__init__).parameters.values())[2:]
+    theirs = {p.name: p.default for p in parameters}
+    ours = {k: tuple(v) if isinstance(v, list) else v for k, v in defaults(scheme).items()}
+    assert ours == theirs
+
+
 def test_only_the_model_has_no_default(tmp_path: Path) -> None:
     """Everything else is as the design says."""
     made = of(tmp_path, MODEL)
     assert made.space.name == "space"
     assert (made.data, made.root) == (experiment.Data("digits", None, 64), None)
-    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1)
+    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1, 0.0, defaults("sandwich"))
     assert made.device == experiment.Device("onnxruntime", 1, 1)
     assert made.search.strategy == "optuna:nsga2"
     assert made.search.objectives == ("quality", "latency_ms", "size_bytes")
