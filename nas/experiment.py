@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
 from nas.plugins import check_allowed
-from nas.schemes import DEFAULT, read_scheme, train_schema
+from nas.schemes import DEFAULT, check_scheme, read_scheme, train_schema
 from spaces import Space
 from spaces.load import locate, read_space, zoo
 from spaces.yaml import Problems, Section, plain, read_file, read_text
@@ -181,6 +181,8 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     if space is not None and root.has("data"):  # without data a space can still be looked at
         check_network(root.section("model"), root.section("data"), space, data.dataset, problems)
     train = _train(root.section("train"), problems)
+    if space is not None:
+        check_scheme(root.section("train"), train.scheme, space, problems)
     device = _device(root.section("device"))
     search = _search(root.section("search"), problems, plugins)
     export = root.section("export")

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 from spaces.choice import Choice, Value
-from spaces.layers import Chosen, Lookup, Position
+from spaces.layers import Chosen, Lookup, Position, Split
 from spaces.precision import parse
 from spaces.space import Space
 
@@ -39,6 +39,13 @@ def dimensions(space: Space) -> dict[str, Dimension]:
         for condition in r.exists_when:
             note(iter([condition.name]), "kernel" if condition.name in words else "depth")
     return {c.name: found.get(c.name, "kernel" if c.name in words else "width") for c in space.choices}
+
+
+def bit_choices(space: Space) -> frozenset[str]:
+    """Names of the choices that set bits: of a precision, or of the weight or the input alone."""
+    split = [r.precision for r in space.outline.records if isinstance(r.precision, Split)]
+    alone = {name for precision in split for name in (*_names(precision.weight), *_names(precision.input))}
+    return space.outline.precision_choices | alone
 
 
 def bits(name: str) -> tuple[int, int]:

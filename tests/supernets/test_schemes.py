@@ -28,6 +28,19 @@ model:
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """)
 
+LAYERWISE = space_of("""
+model:
+  family: layerwise
+  input: [2, 5, 5]
+  classes: 3
+  operations:
+    identity: {skip: true}
+    mb3_k3: {kernel: 3, expand: 3}
+    mb6_k5: {kernel: 5, expand: 6}
+  stem: {width: 4, stride: 1}
+  layers: [{width: 4, stride: 1}, {width: 6, stride: 2}]
+""")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -38,6 +51,11 @@ class Case:
 
 
 CASES: dict[str, Case] = {
+    "alpha_divergence": Case(),
+    "attentive": Case(),
+    "eqnet": Case(options={"kurtosis": 0.0, "skewness": 0.0}),
+    "fair": Case(LAYERWISE),
+    "progressive": Case(),
     "sandwich": Case(),
     "uniform": Case(),
 }
