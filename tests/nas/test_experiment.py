@@ -92,7 +92,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, monkeypatch: pytest.Mon
 name: mine
 data: {{dataset: digits, root: ., batch: 8}}
 {MODEL}
-train: {{scheme: sandwich, epochs: 3, learning_rate: 1, weight_decay: 0, threads: 2}}
+train:
+  {{scheme: sandwich, epochs: 3, learning_rate: 1, weight_decay: 0, threads: 2, learning_rate_floor: 0.05, subnets: 3,
+   smoothing: 0.1, distillation: 1, zero_residuals: true}}
 device: {{backend: onnxruntime, threads: 4, batch: 16}}
 search:
   strategy: random
@@ -109,6 +111,8 @@ export: {{format: onnx}}
     assert made.root is not None
     assert made.root.resolve() == tmp_path.resolve()
     assert made.train.recipe().learning_rate == 1.0
+    options = {"subnets": 3, "smoothing": 0.1, "distillation": 1.0, "zero_residuals": True}
+    assert made.train == experiment.Train("sandwich", 3, 1.0, 0.0, 2, 0.05, options)
     assert (made.device.target().threads, made.device.target().batch) == (4, 16)
     assert made.search == experiment.Search(
         "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}, "supernet"
@@ -155,6 +159,23 @@ def test_the_zoo_can_be_searched(name: str) -> None:
         (
             "train: {weight_decay: -1}",
             "1:23: 'space.train.weight_decay' must be at least 0 and at most 10, not -1 [out-of-range]",
+        ),
+        (
+            "train: {scheme: uniform, distillation: 1}",
+            "1:26: unknown key 'space.train.distillation' [unknown-key]\n  hint: known keys: scheme, subnets, smoothing, "
+            "epochs, learning_rate, weight_decay, threads, learning_rate_floor",
+        ),
+        (
+            "train: {scheme: attentive, select: best}",
+            "1:36: unknown name 'best' for 'space.train.select' [unknown-name]\n  hint: did you mean 'best_up'?",
+        ),
+        (
+            "train: {scheme: progressive, phases: [depth, depth]}",
+            "1:46: 'depth' stands twice in 'space.train.phases' [duplicate-value]\n  hint: delete one of the two",
+        ),
+        (
+            "train: {subnets: 65}",
+            "1:18: 'space.train.subnets' must be at least 0 and at most 64, not 65 [out-of-range]",
         ),
         (
             "train: {scheme: sandwhich}",
@@ -217,6 +238,26 @@ def test_the_zoo_can_be_searched(name: str) -> None:
 def test_a_mistake_is_refused_to_the_letter(tmp_path: Path, text: str, problem: str) -> None:
     """Place, what, code, hint: users and editors read them."""
     refused(tmp_path, f"{text}\n{MODEL}", problem)
+
+
+def test_a_scheme_that_cannot_train_the_space_is_refused_where_it_is_named(tmp_path: Path) -> None:
+    """Before anything is trained."""
+    stages = "stages: [{depth: {choice: [1, 2]}, kernel: {choice: [3, 5], per: block}}]"
+    needs = "choice stages.0.1.kernel is there only where stages.0.depth in [2]: its values cannot come equally"
+    refused(
+        tmp_path,
+        f"model: {{family: convnet, {stages}}}\ntrain: {{scheme: fair}}\n",
+        f"2:17: scheme fair cannot train this space: {needs} [not-trainable]\n  hint: choose the scheme uniform",
+    )
+    cells = "cells: 1, head: {depth: 1, operation: {choice: [simple_3]}}, body: {depth: 1, operation: simple_3}"
+    rest = "skip: {operation: simple_3}, upsample: {operation: simple_3}, tail: {depth: 0, operation: simple_3}"
+    model = f"model: {{family: superres, input: [3, 8, 8], scale: 2, channels: 4, {cells}, {rest}}}"
+    refused(
+        tmp_path,
+        f"{model}\ntrain: {{scheme: alpha_divergence}}\n",
+        "2:17: scheme alpha_divergence compares classes, this network makes pictures [not-trainable]\n"
+        "  hint: choose the scheme sandwich",
+    )
 
 
 @pytest.mark.parametrize("section", ["train", "device"])

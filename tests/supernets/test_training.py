@@ -12,7 +12,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from spaces import Space
-from supernets import Recipe, Supernet, TrainingDiverged, build, threads, train
+from supernets import CheckpointRefused, Recipe, Supernet, TrainingDiverged, build, threads, train
 from supernets.training.losses import cross_entropy, distillation
 from supernets.training.schemes import SCHEMES, Setting
 from supernets.training.schemes.sandwich import Sandwich
@@ -182,6 +182,34 @@ def test_an_infinite_gradient_of_a_finite_loss_never_reaches_the_weights(monkeyp
     assert all(bool(torch.isfinite(value).all()) for value in result.values())
 
 
+def again(net_space: Space = SPACE, seed: int = 0, recipe: Recipe = RECIPE, kept: Kept | None = None) -> None:
+    """A training that finds the checkpoints of another one."""
+    train(build(net_space, seed=5), Toy(net_space), recipe, kept or run()[2], seed)
+
+
+def test_a_checkpoint_of_something_else_is_refused_by_name() -> None:
+    _, _, kept = run()
+    other = space_of("model: {family: convnet, input: [2, 5, 5], classes: 3, stages: [{width: 2}]}", "other")
+    place = "checkpoint after epoch 4: it is of"
+    found = f"space example ({SPACE.digest}), this is other ({other.digest})"
+    with pytest.raises(CheckpointRefused, match=rf"\A{re.escape(f'{place} {found}')}\Z"):
+        again(other, kept=kept)
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} seed 0, this is 1\Z"):
+        again(seed=1, kept=kept)
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} another recipe: epochs 4, this has 9\Z"):
+        again(recipe=Recipe(epochs=9), kept=kept)
+    said = "options {}, this has {'subnets': 3}"
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} another recipe: {re.escape(said)}\Z"):
+        again(recipe=Recipe(epochs=4, options={"subnets": 3}), kept=kept)
+
+
+def test_a_checkpoint_that_is_cut_is_refused_by_name() -> None:
+    _, _, kept = run()
+    state, facts = kept.all[1]
+    with pytest.raises(CheckpointRefused, match=r"\Acheckpoint after epoch 2: its state is damaged: .+\Z"):
+        again(kept=Kept((state[:-9], facts)))
+
+
 # --- scheme and schedule ----------------------------------------------------------------------------------------------
 
 
@@ -214,6 +242,16 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[40] == 1.0
     assert rates[-1] < 1e-4
     assert Recipe().factor(0, 1) == 1.0
+
+
+def test_the_learning_rate_may_have_a_constant_tail() -> None:
+    """BigNAS: never below 5 % of the peak; until there as without the tail."""
+    tailed, plain = Recipe(learning_rate_floor=0.05), Recipe()
+    rates = [tailed.factor(step, 400) for step in range(400)]
+    assert min(rates[40:]) == rates[-1] == 0.05
+    assert rates == [
+        max(plain.factor(step, 400), 0.05) if step >= 40 else plain.factor(step, 400) for step in range(400)
+    ]
 
 
 def test_distillation_teaches_the_student_alone() -> None:

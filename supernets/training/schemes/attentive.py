@@ -33,7 +33,7 @@ class Attentive(Sandwich):
     def alike(self, step: int, slot: int) -> list[Architecture]:
         """The candidates for one of the random subnets of a step: of nearly one cost, the target's."""
         drawn = self.space.sample_many(_POOL, generator(self.seed, "train.subnets", step, slot), by_choice=True)
-        cost = self.space.cost(drawn)["bit_operations"]
+        cost = np.log(self.space.cost(drawn)["bit_operations"])  # by ratio: precisions are far apart
         nearest = np.argsort(np.abs(cost - cost[0]), kind="stable")
         different = list(dict.fromkeys(drawn[int(i)] for i in nearest))
         return different[: self.candidates]
