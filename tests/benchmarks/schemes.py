@@ -4,10 +4,10 @@
         [--epochs 2] [--examples 6000] [--passes] [--full]
 
 FOLDER is that of the dataset, or an NPZ file for ``cifar10``. A scheme may carry options, each after a colon:
-``sandwich:distillation=1:smoothing=0.1``. Schemes get the same epochs, or with ``--passes`` about the same forward passes as the first one gets. Every subnet is
-evaluated on the validation split, float, its statistics re-estimated. Mean over seeds and a 95 % interval (Student),
-optimiser steps, forward passes and seconds of each. Defaults end within minutes on two cores; ``--full`` takes all
-examples, 24 epochs and 3 seeds: hours.
+``sandwich:distillation=1:smoothing=0.1``. Schemes get the same epochs, or with ``--passes`` about the same forward
+passes as the first one gets. Every subnet is evaluated on the validation split, float, its statistics re-estimated.
+Mean over seeds and a 95 % interval (Student), optimiser steps, forward passes and seconds of each. Defaults end within
+minutes on two cores; ``--full`` takes all examples, 24 epochs and 3 seeds: hours.
 """
 
 from __future__ import annotations

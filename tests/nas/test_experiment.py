@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from nas.schemes import SCHEMES
 from nas.strategies import STRATEGIES
 from predictors.latency.backends import onnxruntime as backend
 from spaces.datasets import ANY_SHAPE, SHAPES
-from spaces.yaml import Problems, Section, SpecError
+from spaces.yaml import SpecError
 from supernets import training
+from tests.nas.test_schemes import defaults as scheme_defaults
 
 MODEL = "model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}\n"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -56,27 +56,12 @@ def test_names_are_those_of_the_registries() -> None:
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
 
 
-def defaults(scheme: str) -> dict[str, Any]:
-    """The options that a scheme has where nothing is written."""
-    problems = Problems("space.yaml")
-    return SCHEMES[scheme](Section(None, "space.train", problems))
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_defaults_of_options_are_those_of_the_schemes(scheme: str) -> None:
-    """Written down twice, since reading must not load torch; the names, the values and their types are the same."""
-    parameters = list(inspect.signature(training.SCHEMES[scheme].__init__).parameters.values())[2:]
-    theirs = {p.name: p.default for p in parameters}
-    ours = {k: tuple(v) if isinstance(v, list) else v for k, v in defaults(scheme).items()}
-    assert ours == theirs
-
-
 def test_only_the_model_has_no_default(tmp_path: Path) -> None:
     """Everything else is as the design says."""
     made = of(tmp_path, MODEL)
     assert made.space.name == "space"
     assert (made.data, made.root) == (experiment.Data("digits", None, 64), None)
-    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1, 0.0, defaults("sandwich"))
+    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1, 0.0, scheme_defaults("sandwich"))
     assert made.device == experiment.Device("onnxruntime", 1, 1)
     assert made.search.strategy == "optuna:nsga2"
     assert made.search.objectives == ("quality", "latency_ms", "size_bytes")
@@ -239,26 +224,6 @@ def test_the_zoo_can_be_searched(name: str) -> None:
 def test_a_mistake_is_refused_to_the_letter(tmp_path: Path, text: str, problem: str) -> None:
     """Place, what, code, hint: users and editors read them."""
     refused(tmp_path, f"{text}\n{MODEL}", problem)
-
-
-def test_a_scheme_that_cannot_train_the_space_is_refused_where_it_is_named(tmp_path: Path) -> None:
-    """Before anything is trained."""
-    stages = "stages: [{depth: {choice: [1, 2]}, kernel: {choice: [3, 5], per: block}}]"
-    needs = "choice stages.0.1.kernel is there only where stages.0.depth in [2]: its values cannot come equally"
-    refused(
-        tmp_path,
-        f"model: {{family: convnet, {stages}}}\ntrain: {{scheme: fair}}\n",
-        f"2:17: scheme fair cannot train this space: {needs} [not-trainable]\n  hint: choose the scheme uniform",
-    )
-    cells = "cells: 1, head: {depth: 1, operation: {choice: [simple_3]}}, body: {depth: 1, operation: simple_3}"
-    rest = "skip: {operation: simple_3}, upsample: {operation: simple_3}, tail: {depth: 0, operation: simple_3}"
-    model = f"model: {{family: superres, input: [3, 8, 8], scale: 2, channels: 4, {cells}, {rest}}}"
-    refused(
-        tmp_path,
-        f"{model}\ntrain: {{scheme: alpha_divergence}}\n",
-        "2:17: scheme alpha_divergence compares classes, this network makes pictures [not-trainable]\n"
-        "  hint: choose the scheme sandwich",
-    )
 
 
 @pytest.mark.parametrize("section", ["train", "device"])

@@ -12,10 +12,8 @@ import pytest
 import spaces
 from nas.datasets import ENTRY, KINDS
 from nas.experiment import schema
-from nas.schemes import SCHEMES
 from spaces.load import ZOO
-from spaces.yaml import Section, plain, read_file
-from spaces.yaml.schema import Recorder
+from spaces.yaml import plain, read_file
 from tests.nas.test_cli import nas, refused
 
 SCHEMA = schema()
@@ -149,26 +147,6 @@ def named(name: str, default: bool = False) -> dict[str, Any]:
     """The condition of the schema for a dataset."""
     first = {"not": {"required": ["entry"]}} if default else {"required": ["dataset"]}
     return {**first, "properties": {"dataset": {"const": name}}}
-
-
-@pytest.mark.parametrize("name", SCHEMES)
-def test_each_scheme_has_options_of_its_own_in_the_schema(name: str) -> None:
-    """What the reader asks for, and nothing else."""
-    recorder = Recorder(name)
-    SCHEMES[name](Section(None, "space.train", recorder))
-    model = {"family": "convnet", "stages": []}
-    (variant,) = [
-        v["then"]["properties"]["train"]
-        for v in SCHEMA["allOf"]
-        if v["if"]["properties"].get("train", {}).get("properties") == {"scheme": {"const": name}}
-    ]
-    options = {path.removeprefix("space.train.") for path in recorder.paths}
-    assert options <= set(variant["properties"])
-    assert VALIDATOR.is_valid({"train": {"scheme": name, "epochs": 3}, "model": model})
-    assert not VALIDATOR.is_valid({"train": {"scheme": name, "typo": 3}, "model": model})
-    other = "guidance" if name != "eqnet" else "phases"
-    assert not VALIDATOR.is_valid({"train": {"scheme": name, other: "chain"}, "model": model})
-    assert VALIDATOR.is_valid({"model": model, "train": {"zero_residuals": True}}), "the options of the default"
 
 
 def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:

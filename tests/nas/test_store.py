@@ -270,23 +270,6 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_says_so(entry: Ent
     assert (entry.path / "checkpoint-3.bin").exists()
 
 
-def test_a_checkpoint_of_another_artefact_gives_way_to_the_one_before(entry: Entry) -> None:
-    """Someone copied it: it verifies, but it is not of these inputs."""
-    entry.checkpoint(b"first", {"step": 1})
-    other = Entry(entry.path.parent.parent, entry.stage, {"other": 1})
-    other.checkpoint(b"not ours", {"step": 1})
-    for suffix in ("bin", "json"):
-        copied = (other.path / f"checkpoint-1.{suffix}").read_bytes()
-        (entry.path / f"checkpoint-2.{suffix}").write_bytes(copied)
-    said: list[str] = []
-    assert entry.latest_checkpoint(said.append) == (b"first", {"step": 1})
-    place, (theirs, ours) = entry.path / "checkpoint-2.json", (f"{e.stage}/{e.digest}" for e in (other, entry))
-    what = f"{place}: it is a checkpoint of {theirs}, not of {ours}"
-    assert said == [f"{what}; checkpoint 1, the one before, is tried"]
-    assert entry.newest_checkpoint == entry.path / "checkpoint-2.bin"
-    assert Entry(entry.path.parent.parent, entry.stage, {"none": 1}).newest_checkpoint is None
-
-
 # --- Faults at every step ---------------------------------------------------------------------------------------------
 
 

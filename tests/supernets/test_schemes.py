@@ -15,8 +15,10 @@ from torch import Tensor
 
 from spaces import Architecture, Space
 from supernets import Calibration, Recipe, Supernet, build, train
-from supernets.training import SCHEMES, Setting
+from supernets.training import SCHEMES, NotTrainable, Setting
+from supernets.training.schemes.base import shown
 from tests.examples import space_of
+from tests.small import inputs, small
 from tests.subnets import Kept, Toy
 
 ELASTIC = space_of("""
@@ -178,3 +180,23 @@ def test_what_is_kept_of_it_is_plain_data(name: str) -> None:
     facts = json.loads(run(name)[2].all[-1][1])
     assert facts["recipe"]["scheme"] == name
     assert len(facts["losses"]) == EPOCHS
+
+
+UNTRAINABLE = {("fair", "hat"), ("fair", "quantnas_sr"), ("alpha_divergence", "quantnas_sr")}
+
+
+@pytest.mark.parametrize("family", ["gpt_tangle", "hat", "nasbench201", "quantnas_sr"])
+@every_scheme
+def test_every_kind_of_network_is_trained_or_refused(name: str, family: str) -> None:
+    """Language models, encoders and decoders, cells, pictures."""
+    space = small(family)
+    net, x = build(space, seed=0).train(), inputs(space, 4)
+    outputs = shown(net, space.largest, x)
+    pictures = outputs.dim() == 4
+    labels = torch.zeros_like(outputs) if pictures else torch.zeros(outputs.shape[:-1], dtype=torch.long)
+    setting = Setting(space, 0, 10, "l1" if pictures else "cross_entropy")
+    if (name, family) in UNTRAINABLE:
+        with pytest.raises(NotTrainable, match=rf"\Ascheme {name} (cannot train|compares classes)"):
+            SCHEMES[name](setting)
+        return
+    assert math.isfinite(float(SCHEMES[name](setting).backward(net, x, labels, 9)))
