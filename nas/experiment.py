@@ -12,6 +12,7 @@ from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, re
 from nas.objectives import OBJECTIVES
 from nas.own_model import OUTLINE, OWN_KEYS, WEIGHTS, OwnModel, own_schema
 from nas.plugins import check_allowed
+from nas.schemes import DEFAULT, check_scheme, read_scheme, train_schema
 from spaces import Space
 from spaces.load import locate, read_space, zoo
 from spaces.yaml import Problems, Section, plain, read_file, read_text
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from supernets import Recipe
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
-SCHEMES = ("sandwich",)
 BACKENDS = ("onnxruntime",)
 STRATEGIES = (
     "random",
@@ -48,11 +48,13 @@ LIMITS = ("latency_share", *(o.name for o in OBJECTIVES.values() if o.sense == "
 class Train:
     """See :class:`supernets.Recipe`."""
 
-    scheme: str = "sandwich"
+    scheme: str = DEFAULT
     epochs: int = 80
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     threads: int = 1
+    learning_rate_floor: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def recipe(self) -> Recipe:
         """As the room of supernets takes it."""
@@ -186,7 +188,9 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
         check_allowed(root.section("data").mark(ENTRY), data.options[ENTRY], plugins, problems)
     if space is not None and root.has("data"):  # without data a space can still be looked at
         check_network(root.section("model"), root.section("data"), space, data.dataset, problems)
-    train = _train(root.section("train"))
+    train = _train(root.section("train"), problems)
+    if space is not None:
+        check_scheme(root.section("train"), train.scheme, space, problems)
     device = _device(root.section("device"))
     search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
@@ -225,7 +229,8 @@ def schema() -> dict[str, Any]:
         readings.setdefault(made.family, []).append(recorder)
     whole = json_schema(readings, FREE)
     whole["properties"]["data"], variants = data_schema(FREE)
-    whole["allOf"] += variants
+    whole["properties"]["train"], schemes = train_schema(_train, FREE)
+    whole["allOf"] += [*variants, *schemes]
     whole["properties"]["model"]["required"] = []
     own = {"anyOf": [{"required": [key]} for key in OWN_KEYS]}
     named = {"properties": {"model": {"required": ["family"]}}}
@@ -235,13 +240,16 @@ def schema() -> dict[str, Any]:
     return whole
 
 
-def _train(section: Section) -> Train:
+def _train(section: Section, problems: Problems) -> Train:
+    scheme, options = read_scheme(section, problems)
     made = Train(
-        scheme=section.text("scheme", Train.scheme, among=SCHEMES),
+        scheme=scheme,
         epochs=section.integer("epochs", Train.epochs, at_least=1, at_most=MOST["epochs"]),
         learning_rate=section.number("learning_rate", Train.learning_rate, above=0, at_most=10),
         weight_decay=section.number("weight_decay", Train.weight_decay, at_least=0, at_most=10),
         threads=_threads(section),
+        learning_rate_floor=section.number("learning_rate_floor", Train.learning_rate_floor, at_least=0, at_most=1),
+        options=options,
     )
     section.finish()
     return made

@@ -144,7 +144,10 @@ class Entry:
         self._refuse_if_complete()
         number = max(self._numbers("bin") + self._numbers("json"), default=0) + 1
         digest = files.write_atomic(self._numbered(number, "bin"), data)
-        _write_sealed(self._numbered(number, "json"), {"sha256": digest, "bytes": len(data), "meta": meta})
+        _write_sealed(
+            self._numbered(number, "json"),
+            {"entry": f"{self.stage}/{self.digest}", "sha256": digest, "bytes": len(data), "meta": meta},
+        )
         kept = self._numbers("json")[-2:]  # those without a .json were never finished
         for suffix in ("json", "bin"):  # in this order: a .json without its data would look like damage
             for old in self._numbers(suffix):
@@ -162,11 +165,20 @@ class Entry:
             number = numbers.pop()
             try:
                 sealed = _read_sealed(self._numbered(number, "json"))
+                if sealed["entry"] != f"{self.stage}/{self.digest}":
+                    path, ours = self._numbered(number, "json"), f"{self.stage}/{self.digest}"
+                    raise StoreDamaged(f"{path}: it is a checkpoint of {sealed['entry']}, not of {ours}")
                 return _read_verified(self._numbered(number, "bin"), sealed), sealed["meta"]
             except StoreDamaged as damage:
                 way_on = f"checkpoint {numbers[-1]}, the one before, is tried" if numbers else "no other is left"
                 (warn or _warn)(f"{damage}; {way_on}")
         return None
+
+    @property
+    def newest_checkpoint(self) -> Path | None:
+        """The file of the newest checkpoint, for messages."""
+        numbers = self._numbers("json")
+        return self._numbered(numbers[-1], "bin") if numbers else None
 
     def _numbered(self, number: int, suffix: str) -> Path:
         return self.path / f"checkpoint-{number}.{suffix}"

@@ -79,6 +79,10 @@ class Progress:
         self._part: tuple[str, float, int] | None = None  # what, start, done at the start
         self._drawn = time.monotonic()
 
+    def warn(self, text: str) -> None:
+        """A line that stays, also when quiet."""
+        self._terminal.warn(f"{self._title}: {text}")
+
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         """``done`` of ``total`` of ``what``, e.g. epochs; draws at most every two seconds off a terminal."""
         now = time.monotonic()

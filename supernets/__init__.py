@@ -5,16 +5,27 @@ from supernets.build import NotBuildable, Supernet, build, check
 from supernets.extract import extract
 from supernets.plain import Grid, Network, Quantized, Simulated, fresh_network
 from supernets.selection import Calibration
-from supernets.training import Batches, Checkpoints, Recipe, TrainingDiverged, threads, train
+from supernets.training import (
+    Batches,
+    CheckpointRefused,
+    Checkpoints,
+    NotTrainable,
+    Recipe,
+    TrainingDiverged,
+    threads,
+    train,
+)
 from supernets.wrapping import NotWrappable, Wrapped, wrap
 
 __all__ = [
     "Batches",
     "Calibration",
+    "CheckpointRefused",
     "Checkpoints",
     "Grid",
     "Network",
     "NotBuildable",
+    "NotTrainable",
     "NotWrappable",
     "Quantized",
     "Recipe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from nas.files import sha256
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from spaces.randomness import seed_for
-from supernets import Supernet, build, train
+from supernets import Supernet, TrainingDiverged, build, train
 
 WEIGHTS = "weights.safetensors"
 
@@ -23,14 +24,14 @@ WEIGHTS = "weights.safetensors"
 class _Checkpoints:
     """The ``Checkpoints`` of a training, in the store."""
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
+    def __init__(self, entry: Entry, warn: Callable[[str], None]) -> None:
+        self._entry, self._warn = entry, warn
 
     def save(self, state: bytes, facts: dict[str, Any]) -> None:
         self._entry.checkpoint(state, facts)
 
     def latest(self) -> tuple[bytes, dict[str, Any]] | None:
-        return self._entry.latest_checkpoint()
+        return self._entry.latest_checkpoint(self._warn)
 
 
 def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry:
@@ -73,14 +74,18 @@ def trained(
     entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:
-            before = entry.latest_checkpoint()
+            before = entry.latest_checkpoint(lambda _: None)  # what is damaged is said when it is read again
             resumed = len(before[1]["losses"]) if before else 0
 
             def step_done(done: int, steps: int, loss: float) -> None:
                 epoch = -(-done // batches.steps)
                 progress("step", done, steps, f"epoch {epoch}/{asked.train.epochs}, loss {loss:.3f}")
 
-            losses = train(net, batches, asked.train.recipe(), _Checkpoints(entry), seed_for(seed, "train"), step_done)
+            kept, of = _Checkpoints(entry, progress.warn), seed_for(seed, "train")
+            try:
+                losses = train(net, batches, asked.train.recipe(), kept, of, step_done, progress.warn)
+            except TrainingDiverged as error:
+                raise TrainingDiverged(f"{entry.newest_checkpoint or entry.path}: {error}") from None
             entry.write(WEIGHTS, save(net.state_dict()))
             entry.write_json("losses.json", losses)
             entry.finish(epochs=len(losses), loss=losses[-1])

@@ -1,4 +1,4 @@
-"""The training loop: epochs, optimiser, learning rate, checkpoints; what a step does is the scheme's business."""
+"""The training loop: epochs, steps, checkpoints; what a step trains is the scheme's business."""
 
 from __future__ import annotations
 
@@ -9,46 +9,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 
 from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.protocols import Batches, Checkpoints
-from supernets.training.sandwich import Sandwich
+from supernets.training.recipe import Recipe, optimiser_of
+from supernets.training.schemes import SCHEMES, Scheme, Setting
+from supernets.training.state import Maker, restore, state_of
 
-SCHEMES = {"sandwich": Sandwich}
-"""Name in ``train.scheme`` -> class made from (space, seed, loss) with ``backward(net, images, labels, step)``."""
-
-_WARM_UP_STEPS = 50
 _SKIPS_IN_A_ROW = 20
 _LONGEST_GRADIENT = 5.0
-_TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
-_ADVICE = "; the last checkpoint is good: lower the learning rate"
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss stayed non-finite; the last checkpoint is good."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. ``learning_rate`` is the peak, reached after a warm-up, from where it falls to 0 on a cosine."""
-
-    scheme: str = "sandwich"
-    epochs: int = 80
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-4
-    threads: int = 1
+    """The loss stayed non-finite; the message names the last good checkpoint."""
 
 
 Progress = Callable[[int, int, float], None]
 """Called after every step with (steps done, steps, its loss in nats)."""
+Note = Callable[[str], None]
+"""Called with a line for every epoch in which steps were skipped."""
 
 
 def train(
-    net: Supernet, data: Batches, recipe: Recipe, checkpoints: Checkpoints, seed: int, progress: Progress | None = None
-) -> list[float]:
+    net: Supernet, data: Batches, recipe: Recipe, checkpoints: Checkpoints, seed: int,
+    progress: Progress | None = None, note: Note | None = None,
+) -> list[float]:  # fmt: skip
     """Train ``net`` in place, from the latest checkpoint if there is one; returns the mean loss of every epoch.
 
     A resumed training ends with the same weights, bit for bit, as one never interrupted (same threads, same machine).
@@ -57,15 +44,22 @@ def train(
 
     Raises:
         TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
+        CheckpointRefused: the latest checkpoint is of another space, seed or recipe.
+        NotTrainable: the scheme cannot train this space, or for this loss.
     """
+    setting = Setting(net.space, seed, recipe.epochs * data.steps, data.loss)
+    scheme = SCHEMES[recipe.scheme](setting, **recipe.options)
     optimiser = optimiser_of(net, recipe)
-    losses = _restore(net, optimiser, checkpoints.latest())
-    epochs = _Epochs(net, data, recipe, SCHEMES[recipe.scheme](net.space, seed, data.loss), optimiser, seed, progress)
+    maker = Maker(net.space.name, net.space.digest, seed, recipe)
+    losses = restore(net, optimiser, checkpoints.latest(), maker)
+    if not losses:
+        scheme.start(net)
+    epochs = _Epochs(net, data, recipe, scheme, optimiser, seed, progress, note)
     net.train()
     with threads(recipe.threads):
         for epoch in range(len(losses), recipe.epochs):
             losses.append(epochs.run(epoch))
-            checkpoints.save(_state(net, optimiser), {"losses": losses})
+            checkpoints.save(state_of(net, optimiser), maker.facts(losses))
     net.eval()
     return losses
 
@@ -88,78 +82,48 @@ class _Epochs:
     net: Supernet
     data: Batches
     recipe: Recipe
-    scheme: Sandwich
+    scheme: Scheme
     optimiser: torch.optim.Optimizer
     seed: int
     progress: Progress | None
+    note: Note | None
 
     def run(self, epoch: int) -> float:
         """One epoch; its mean loss. A step whose loss or gradient is not finite is skipped: weights stay finite."""
-        total, taken, skipped = 0.0, 0, 0
+        total, taken, skipped, in_a_row = 0.0, 0, 0, 0
         steps = self.recipe.epochs * self.data.steps
         for step, (images, labels) in enumerate(self.data.epoch(epoch), epoch * self.data.steps):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate * group["factor"] * _factor(step, steps)
-            self.net.draws.manual_seed(int(generator(self.seed, "train.rounding", step).integers(2**62)))
-            self.optimiser.zero_grad()
-            loss = float(self.scheme.backward(self.net, images, labels, step))
-            norm = float(torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT))
-            skipped = 0 if math.isfinite(loss) and math.isfinite(norm) else skipped + 1
-            if skipped == _SKIPS_IN_A_ROW:
-                what = f"loss or gradient were not finite {skipped} times in a row"
-                raise TrainingDiverged(f"epoch {epoch}: {what}{_ADVICE}")
-            if skipped:
+            loss = self._step(images, labels, step, steps)
+            if loss is None:
+                skipped, in_a_row = skipped + 1, in_a_row + 1
+                if in_a_row == _SKIPS_IN_A_ROW:
+                    raise _diverged(epoch, f"loss or gradient were not finite {in_a_row} times in a row")
                 continue
-            self.optimiser.step()
-            total, taken = total + loss, taken + 1
+            total, taken, in_a_row = total + loss, taken + 1, 0
             if self.progress is not None:
                 self.progress(step + 1, steps, loss)
         if taken == 0:
-            raise TrainingDiverged(f"epoch {epoch}: no step had a finite loss and gradient{_ADVICE}")
+            raise _diverged(epoch, "no step had a finite loss and gradient")
+        if skipped and self.note is not None:
+            why = "loss or gradient were not finite"
+            self.note(f"epoch {epoch + 1}: {skipped} of {skipped + taken} steps were skipped, their {why}")
         return total / taken
 
-
-def _factor(step: int, steps: int) -> float:
-    warm_up = min(_WARM_UP_STEPS, max(1, steps // 10))
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
-
-
-def optimiser_of(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW over all parameters; a group of their own for those that quantizers learn."""
-    tables = [p for name, p in net.named_parameters() if "quantizer.tables." in name]
-    learned = set(map(id, tables))
-    others = [p for p in net.parameters() if id(p) not in learned]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in others if p.dim() > 1], "weight_decay": recipe.weight_decay, "factor": 1.0},
-        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0, "factor": 1.0},
-    ]
-    if tables:
-        groups.append({"params": tables, "weight_decay": 0.0, "factor": _TABLES_FACTOR})
-    # One fused pass over all parameters: small networks spend more time in calls than in arithmetic.
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    def _step(self, images: Tensor, labels: Tensor, step: int, steps: int) -> float | None:
+        """Its loss; ``None`` if it was skipped."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * group["factor"] * self.recipe.factor(step, steps)
+        self.net.draws.manual_seed(int(generator(self.seed, "train.rounding", step).integers(2**62)))
+        self.optimiser.zero_grad()
+        loss = float(self.scheme.backward(self.net, images, labels, step))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return None
+        self.optimiser.step()
+        return loss
 
 
-def _state(net: Supernet, optimiser: torch.optim.Optimizer) -> bytes:
-    tensors: dict[str, Tensor] = {f"weights/{name}": value.contiguous() for name, value in net.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimiser/{index}/{name}"] = value.contiguous()
-    return save(tensors)
-
-
-def _restore(
-    net: Supernet, optimiser: torch.optim.Optimizer, latest: tuple[bytes, dict[str, Any]] | None
-) -> list[float]:
-    if latest is None:
-        return []
-    tensors = load(latest[0])
-    net.load_state_dict({k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights/")})
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser/"):
-            _, index, field = name.split("/")
-            states.setdefault(int(index), {})[field] = value
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
-    return list(latest[1]["losses"])
+def _diverged(epoch: int, what: str) -> TrainingDiverged:
+    """``epoch`` counts from 0: as many were finished, and the checkpoint of each is good."""
+    good = f"the last good checkpoint is that after epoch {epoch}" if epoch else "there is no checkpoint yet"
+    return TrainingDiverged(f"epoch {epoch + 1}: {what}; {good}: lower the learning rate")

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from spaces.load import from_text
 from supernets import Supernet, build
-from supernets.training.loop import Recipe, optimiser_of
+from supernets.training.recipe import Recipe, optimiser_of
 
 COMPUTED, LEARNED = "computed", "learned"
 PRECISIONS = {"w8a8": COMPUTED, "w4a8": COMPUTED, "w4a4": COMPUTED, "w4-lsq/a4-lsqplus": LEARNED}

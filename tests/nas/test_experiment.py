@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from nas import datasets, experiment
 from nas.data import DATASETS
 from nas.datasets import ENTRY, KINDS
-from nas.experiment import BACKENDS, LIMITS, SCHEMES, Experiment, load
+from nas.experiment import BACKENDS, LIMITS, Experiment, load
 from nas.objectives import OBJECTIVES
+from nas.schemes import SCHEMES
 from nas.strategies import STRATEGIES
 from predictors.latency.backends import onnxruntime as backend
 from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.yaml import SpecError
 from supernets import training
+from tests.nas.test_schemes import defaults as scheme_defaults
 
 MODEL = "model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}\n"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -59,7 +61,7 @@ def test_only_the_model_has_no_default(tmp_path: Path) -> None:
     made = of(tmp_path, MODEL)
     assert made.space.name == "space"
     assert (made.data, made.root) == (experiment.Data("digits", None, 64), None)
-    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1)
+    assert made.train == experiment.Train("sandwich", 80, 3e-3, 1e-4, 1, 0.0, scheme_defaults("sandwich"))
     assert made.device == experiment.Device("onnxruntime", 1, 1)
     assert made.search.strategy == "optuna:nsga2"
     assert made.search.objectives == ("quality", "latency_ms", "size_bytes")
@@ -75,7 +77,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, monkeypatch: pytest.Mon
 name: mine
 data: {{dataset: digits, root: ., batch: 8}}
 {MODEL}
-train: {{scheme: sandwich, epochs: 3, learning_rate: 1, weight_decay: 0, threads: 2}}
+train:
+  {{scheme: sandwich, epochs: 3, learning_rate: 1, weight_decay: 0, threads: 2, learning_rate_floor: 0.05, subnets: 3,
+   smoothing: 0.1, distillation: 1, zero_residuals: true}}
 device: {{backend: onnxruntime, threads: 4, batch: 16}}
 search:
   strategy: random
@@ -92,6 +96,8 @@ export: {{format: onnx}}
     assert made.root is not None
     assert made.root.resolve() == tmp_path.resolve()
     assert made.train.recipe().learning_rate == 1.0
+    options = {"subnets": 3, "smoothing": 0.1, "distillation": 1.0, "zero_residuals": True}
+    assert made.train == experiment.Train("sandwich", 3, 1.0, 0.0, 2, 0.05, options)
     assert (made.device.target().threads, made.device.target().batch) == (4, 16)
     assert made.search == experiment.Search(
         "random", 7, 21, 1, ("latency_ms", "quality", "macs"), {"latency_ms": 0.5, "size_bytes": 4000.0}, "supernet"
@@ -138,6 +144,24 @@ def test_the_zoo_can_be_searched(name: str) -> None:
         (
             "train: {weight_decay: -1}",
             "1:23: 'space.train.weight_decay' must be at least 0 and at most 10, not -1 [out-of-range]",
+        ),
+        (
+            "train: {scheme: uniform, distillation: 1}",
+            "1:26: unknown key 'space.train.distillation' [unknown-key]\n"
+            "  hint: known keys: scheme, subnets, smoothing, epochs, learning_rate, weight_decay, threads, "
+            "learning_rate_floor",
+        ),
+        (
+            "train: {scheme: attentive, select: best}",
+            "1:36: unknown name 'best' for 'space.train.select' [unknown-name]\n  hint: did you mean 'best_up'?",
+        ),
+        (
+            "train: {scheme: progressive, phases: [depth, depth]}",
+            "1:46: 'depth' stands twice in 'space.train.phases' [duplicate-value]\n  hint: delete one of the two",
+        ),
+        (
+            "train: {subnets: 65}",
+            "1:18: 'space.train.subnets' must be at least 0 and at most 64, not 65 [out-of-range]",
         ),
         (
             "train: {scheme: sandwhich}",

@@ -18,7 +18,7 @@ from spaces.yaml.writer import dump
 from supernets import Recipe, Simulated, Supernet, build, export, extract, fresh_network, train
 from supernets.export import NotExportable
 from supernets.training.annealing import annealed
-from supernets.training.loop import optimiser_of
+from supernets.training.recipe import optimiser_of
 from tests.examples import space_of
 from tests.small import CHANGES, inputs, small
 from tests.subnets import Kept, Toy, randomised

@@ -12,10 +12,10 @@ from safetensors.torch import load
 from torch import Tensor
 
 from spaces import Space
-from supernets import Recipe, Supernet, TrainingDiverged, build, threads, train
-from supernets.training import loop
+from supernets import CheckpointRefused, Recipe, Supernet, TrainingDiverged, build, threads, train
 from supernets.training.losses import cross_entropy, distillation
-from supernets.training.sandwich import Sandwich
+from supernets.training.schemes import SCHEMES, Setting
+from supernets.training.schemes.sandwich import Sandwich
 from tests.examples import space_of
 from tests.subnets import Kept, Toy, calibrated, images
 
@@ -28,7 +28,7 @@ model:
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """)
 RECIPE = Recipe(epochs=4)
-ADVICE = "; the last checkpoint is good: lower the learning rate"
+ADVICE = ": lower the learning rate"
 
 
 def weights(net: Supernet) -> dict[str, Tensor]:
@@ -151,7 +151,8 @@ def test_a_few_bad_batches_are_skipped() -> None:
 
 
 def test_a_loss_that_stays_nan_stops_the_training_with_a_good_checkpoint() -> None:
-    message = f"epoch 1: loss or gradient were not finite 20 times in a row{ADVICE}"
+    what = "loss or gradient were not finite 20 times in a row"
+    message = f"epoch 2: {what}; the last good checkpoint is that after epoch 1{ADVICE}"
     kept = Kept()
     with pytest.raises(TrainingDiverged, match=rf"^{re.escape(message)}$"):
         run(kept=kept, data=_Broken(SPACE, steps=30, start=35, length=1_000))
@@ -160,7 +161,7 @@ def test_a_loss_that_stays_nan_stops_the_training_with_a_good_checkpoint() -> No
 
 
 def test_a_short_epoch_without_a_finite_loss_stops_the_training() -> None:
-    message = f"epoch 2: no step had a finite loss and gradient{ADVICE}"
+    message = f"epoch 3: no step had a finite loss and gradient; the last good checkpoint is that after epoch 2{ADVICE}"
     with pytest.raises(TrainingDiverged, match=rf"^{re.escape(message)}$"):
         run(data=_Broken(SPACE, steps=4, start=8, length=4))
 
@@ -175,31 +176,59 @@ def test_an_infinite_gradient_of_a_finite_loss_never_reaches_the_weights(monkeyp
                 next(iter(net.parameters())).grad.fill_(math.inf)  # type: ignore[union-attr]
             return loss
 
-    monkeypatch.setitem(loop.SCHEMES, "sandwich", Overflowing)
+    monkeypatch.setitem(SCHEMES, "sandwich", Overflowing)
     result, losses, _ = run()
     assert all(math.isfinite(loss) for loss in losses)
     assert all(bool(torch.isfinite(value).all()) for value in result.values())
+
+
+def again(net_space: Space = SPACE, seed: int = 0, recipe: Recipe = RECIPE, kept: Kept | None = None) -> None:
+    """A training that finds the checkpoints of another one."""
+    train(build(net_space, seed=5), Toy(net_space), recipe, kept or run()[2], seed)
+
+
+def test_a_checkpoint_of_something_else_is_refused_by_name() -> None:
+    _, _, kept = run()
+    other = space_of("model: {family: convnet, input: [2, 5, 5], classes: 3, stages: [{width: 2}]}", "other")
+    place = "checkpoint after epoch 4: it is of"
+    found = f"space example ({SPACE.digest}), this is other ({other.digest})"
+    with pytest.raises(CheckpointRefused, match=rf"\A{re.escape(f'{place} {found}')}\Z"):
+        again(other, kept=kept)
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} seed 0, this is 1\Z"):
+        again(seed=1, kept=kept)
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} another recipe: epochs 4, this has 9\Z"):
+        again(recipe=Recipe(epochs=9), kept=kept)
+    said = "options {}, this has {'subnets': 3}"
+    with pytest.raises(CheckpointRefused, match=rf"\A{place} another recipe: {re.escape(said)}\Z"):
+        again(recipe=Recipe(epochs=4, options={"subnets": 3}), kept=kept)
+
+
+def test_a_checkpoint_that_is_cut_is_refused_by_name() -> None:
+    _, _, kept = run()
+    state, facts = kept.all[1]
+    with pytest.raises(CheckpointRefused, match=r"\Acheckpoint after epoch 2: its state is damaged: .+\Z"):
+        again(kept=Kept((state[:-9], facts)))
 
 
 # --- scheme and schedule ----------------------------------------------------------------------------------------------
 
 
 def test_the_sandwich_is_largest_smallest_and_two_drawn_for_the_step() -> None:
-    scheme = Sandwich(SPACE, seed=3)
+    scheme = Sandwich(Setting(SPACE, 3, 100))
     subnets = scheme.subnets(7)
     assert subnets[0] == SPACE.largest
     assert subnets[1] == SPACE.extreme(min, "w4a8")
     assert len(subnets) == 4
-    assert subnets == Sandwich(SPACE, seed=3).subnets(7)
+    assert subnets == Sandwich(Setting(SPACE, 3, 100)).subnets(7)
     assert subnets[2:] != scheme.subnets(8)[2:]
     fixed = space_of("model: {family: convnet, input: [1, 2, 2], stages: [{width: 2}]}")
-    assert Sandwich(fixed, 0).subnets(0) == [fixed.largest] * 4
+    assert Sandwich(Setting(fixed, 0, 100)).subnets(0) == [fixed.largest] * 4
 
 
 def test_every_weight_of_the_supernet_gets_a_gradient() -> None:
     net = build(SPACE, seed=0).train()
     x, labels = Toy(SPACE).draw(16, seed=0)
-    loss = Sandwich(SPACE, 0).backward(net, x, labels, step=0)
+    loss = Sandwich(Setting(SPACE, 0, 100)).backward(net, x, labels, step=0)
     assert not loss.requires_grad
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
@@ -207,12 +236,22 @@ def test_every_weight_of_the_supernet_gets_a_gradient() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
-    rates = [loop._factor(step, 400) for step in range(400)]
+    rates = [Recipe().factor(step, 400) for step in range(400)]
     assert rates[:40] == [(i + 1) / 40 for i in range(40)]
     assert rates[40:] == sorted(rates[40:], reverse=True)
     assert rates[40] == 1.0
     assert rates[-1] < 1e-4
-    assert loop._factor(0, 1) == 1.0
+    assert Recipe().factor(0, 1) == 1.0
+
+
+def test_the_learning_rate_may_have_a_constant_tail() -> None:
+    """BigNAS: never below 5 % of the peak; until there as without the tail."""
+    tailed, plain = Recipe(learning_rate_floor=0.05), Recipe()
+    rates = [tailed.factor(step, 400) for step in range(400)]
+    assert min(rates[40:]) == rates[-1] == 0.05
+    assert rates == [
+        max(plain.factor(step, 400), 0.05) if step >= 40 else plain.factor(step, 400) for step in range(400)
+    ]
 
 
 def test_distillation_teaches_the_student_alone() -> None:

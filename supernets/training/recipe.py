@@ -1,0 +1,55 @@
+"""How to train: what the loop goes by, whatever the scheme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from supernets.build import Supernet
+
+_WARM_UP_STEPS = 50
+_TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. ``learning_rate`` is the peak, reached after a warm-up, from where it falls on a cosine.
+
+    It never falls below ``learning_rate_floor``, a share of the peak (BigNAS, section 3.1: a constant tail of 0.05).
+    ``options`` are those of the scheme.
+    """
+
+    scheme: str = "sandwich"
+    epochs: int = 80
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    threads: int = 1
+    learning_rate_floor: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def factor(self, step: int, steps: int) -> float:
+        """The learning rate of a step, as a share of the peak."""
+        warm_up = min(_WARM_UP_STEPS, max(1, steps // 10))
+        if step < warm_up:
+            return (step + 1) / warm_up
+        falling = 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+        return max(self.learning_rate_floor, falling)
+
+
+def optimiser_of(net: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW over all parameters; a group of their own for those that quantizers learn."""
+    tables = [p for name, p in net.named_parameters() if "quantizer.tables." in name]
+    learned = set(map(id, tables))
+    others = [p for p in net.parameters() if id(p) not in learned]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": recipe.weight_decay, "factor": 1.0},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0, "factor": 1.0},
+    ]
+    if tables:
+        groups.append({"params": tables, "weight_decay": 0.0, "factor": _TABLES_FACTOR})
+    # One fused pass over all parameters: small networks spend more time in calls than in arithmetic.
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
