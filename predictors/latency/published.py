@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ def read(
     problems = _named(name, [column for used in devices.values() for column in used], unit)
     networks = _networks(name, rows, chosen, space, problems)
     ms = {
-        device: UNITS[unit] * sum(_column(name, rows, column, unit, problems) for column in used)
+        device: UNITS[unit] * np.sum([_column(name, rows, column, unit, problems) for column in used], axis=0)
         for device, used in devices.items()
     }
     _indices(name, rows, problems)
@@ -135,16 +136,12 @@ def _networks(
     return networks
 
 
-def _column(
-    name: str, rows: Sequence[Mapping[str, str | None]], column: str, unit: str, problems: list[str]
-) -> Floats:
+def _column(name: str, rows: Sequence[Mapping[str, str | None]], column: str, unit: str, problems: list[str]) -> Floats:
     values = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
         text = row.get(column)
-        try:
+        with suppress(ValueError):
             values[i] = float(text or "nan")
-        except ValueError:
-            pass
         if not (math.isfinite(values[i]) and values[i] > 0):
             what = f"{text!r:.60} is not a time in {unit}" if text else "the time is missing"
             problems.append(f"{name}:{i + 2}: column '{column}': {what} [bad-value]")

@@ -67,11 +67,13 @@ class Prior:
         x = features - features.mean(axis=0)
         smooth = x @ np.linalg.solve(x.T @ x + _SMOOTHING * np.eye(x.shape[1]), x.T @ logs)
         share = np.sqrt([1 / list(families).count(name) for name in families])
-        wide = np.hstack([
-            share * smooth,
-            np.sqrt(settings.leftover) * share * (logs - smooth),
-            np.sqrt(settings.operations) * x,
-        ])
+        wide = np.hstack(
+            [
+                share * smooth,
+                np.sqrt(settings.leftover) * share * (logs - smooth),
+                np.sqrt(settings.operations) * x,
+            ]
+        )
         values, vectors = np.linalg.eigh(wide.T @ wide)
         return cls(wide @ vectors[:, values > 1e-5 * values[-1]], settings.noise)
 
@@ -82,15 +84,19 @@ class Prior:
             raise ValueError(f"cannot choose {count} of {n} networks")
         pool = generator(seed, "transfer.pool").permutation(n)[: max(_POOL, count)]
         f = np.hstack([self.columns[pool], np.full((len(pool), 1), _FLAT)])
-        gram, covariance, chosen = f.T @ f, np.eye(f.shape[1]), []
+        gram = f.T @ f
+        spread, pull = f.copy(), f @ gram  # networks times posterior covariance, and that times gram
+        chosen: list[int] = []
         for _ in range(count):
-            spread = f @ covariance
-            variance = (spread * f).sum(axis=1)
-            gain = ((spread @ gram) * spread).sum(axis=1) / (self.noise + variance)
+            total = self.noise + (spread * f).sum(axis=1)
+            gain = (pull * spread).sum(axis=1) / total
             gain[chosen] = -1
             best = int(gain.argmax())
             chosen.append(best)
-            covariance -= np.outer(spread[best], spread[best]) / (self.noise + variance[best])
+            row, moved = spread[best].copy(), pull[best].copy()
+            shared = (f @ row / total[best])[:, None]
+            spread -= shared * row
+            pull -= shared * moved
         return np.asarray(pool[chosen], np.intp)
 
     def predict(self, rows: Indices, ms: Floats) -> Floats:

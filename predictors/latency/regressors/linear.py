@@ -28,7 +28,7 @@ class Linear:
         x = (features - mean) / deviation
         level = float(ms.mean())
         weights = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ (ms - level))
-        return cls(mean, deviation, weights, level)
+        return cls(mean, deviation, np.asarray(weights, np.float64), level)
 
     def predict(self, features: Floats) -> Floats:
         """See :class:`Regressor`; a sum below zero is 0."""
