@@ -123,6 +123,9 @@ def profile(
     out: Annotated[Path, typer.Option("--out", help="Folder for table.csv and its header table.json.")],
     unit: Annotated[str, typer.Option("--unit", help="Of the file's times: ns, us, ms or s.")],
     space: Annotated[str | None, typer.Option("--space", help="Of a file with a column arch.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", help="CSV of index and arch_str or arch, for a file with an index only.")
+    ] = None,
     device: Annotated[list[str] | None, typer.Option("--device", help="Column to take; may be repeated.")] = None,
     predictor: Annotated[
         str, typer.Option("--predictor", help="lookup, linear, varying, trees or mlp; judged on a fifth.")
@@ -137,7 +140,9 @@ def profile(
     from nas import imported
     from nas.report.tables import imported_table
 
-    found, header = checked(lambda: imported.import_table(file, unit, space, device or (), predictor, threads, seed))
+    found, header = checked(
+        lambda: imported.import_table(file, unit, space, device or (), predictor, threads, names, seed)
+    )
     predicted = {}
     if transfer is not None:
         predicted[transfer], header["transfer"] = checked(lambda: imported.transferred(found, transfer, samples, seed))

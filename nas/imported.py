@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 
 from nas import files
 from nas.problems import of_disk
-from predictors.latency.published import Published, read, refuse
+from nas.stages.profile import IMPORTED
+from predictors.latency.published import Published, read, refuse, unknown
 from predictors.latency.regressors import REGRESSORS
 from predictors.latency.table import TableError
 from predictors.latency.transfer import Prior, settings_for
 from predictors.metrics import mape, tau, within
 from spaces.load import load
 from spaces.randomness import generator
-from spaces.yaml import nearest
 
 Floats = NDArray[np.float64]
 
-SCHEMA = "imported latency table 1"
 TABLE, HEADER = "table.csv", "table.json"
 _JUDGED = 0.2  # share of the networks that a predictor does not see
 
@@ -36,33 +35,32 @@ def import_table(
     devices: Sequence[str] = (),
     predictor: str = "linear",
     threads: int | None = None,
+    names: Path | None = None,
     seed: int = 0,
 ) -> tuple[Published, dict[str, Any]]:
     """(the table, its header with the error of a predictor on networks that it has not seen, per device).
 
-    ``devices``: those wanted, or all. Raises :class:`TableError` with every problem found.
+    ``devices``: those wanted, or all. ``names``: another CSV file that says which network an ``index`` is. Raises
+    :class:`TableError` with every problem found.
     """
     rows, columns = _rows(file)
-    found = read(str(file), columns, rows, unit, None if space is None else load(space))
-    refuse(_beside(file, unit, devices or list(found.ms), threads))
+    if names is not None:
+        columns = [_join(file, rows, names), *columns]
+    found = read(str(file), columns, rows, unit, None if space is None else load(space), devices)
+    refuse(_beside(file, unit, list(found.ms), threads))
     if predictor not in REGRESSORS:
-        raise TableError(_unknown("predictor", predictor, list(REGRESSORS)))
-    for device in devices:
-        if device not in found.ms:
-            raise TableError(f"{file}:1: {_unknown('device', device, list(found.ms))}")
-    kept = {device: found.ms[device] for device in devices or found.ms}
-    found = Published(found.layout, found.space, found.texts, found.features, kept)
+        raise TableError(unknown("predictor", predictor, list(REGRESSORS)))
     order = generator(seed, "import.judged").permutation(len(found.texts))
     held = order[: max(1, int(_JUDGED * len(order)))]
     seen = order[len(held) :] if len(order) - len(held) > 1 else order
     errors = {}
-    for device, ms in kept.items():
+    for device, ms in found.ms.items():
         model = REGRESSORS[predictor].fit(found.features[seen], ms[seen], generator(seed, "import.fit"))
         errors[device] = _errors(model.predict(found.features[held]), ms[held])
     return found, {
-        "schema": SCHEMA,
+        "schema": IMPORTED,
         "unit": "ms",
-        "devices": list(kept),
+        "devices": list(found.ms),
         "threads": threads,
         "space": found.space.name,
         "layout": found.layout,
@@ -78,7 +76,7 @@ def transferred(found: Published, device: str, samples: int, seed: int = 0) -> t
     All devices of other families are known. Raises :class:`TableError`.
     """
     if device not in found.ms:
-        raise TableError(_unknown("device", device, list(found.ms)))
+        raise TableError(unknown("device", device, list(found.ms)))
     families = {name: family(name, list(found.ms)) for name in found.ms}
     known = [name for name in found.ms if families[name] != families[device]]
     if not known or not 2 <= samples < len(found.texts):
@@ -130,6 +128,23 @@ def _rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
     return rows, columns
 
 
+def _join(file: Path, rows: Sequence[dict[str, str | None]], names: Path) -> str:
+    """Write into each row the network that ``names`` has for its ``index``; return the column's name."""
+    named, columns = _rows(names)
+    column = next((c for c in ("arch_str", "arch") if c in columns), None)
+    if column is None or "index" not in columns or not rows or "index" not in rows[0]:
+        raise TableError(f"{names}:1: --names joins a column arch_str or arch by a column index [missing-key]")
+    texts = {row["index"]: row[column] for row in named}
+    refuse([
+        f"{file}:{line}: column 'index': {row['index']!r:.60} is not in {names.name} [foreign]"
+        for line, row in enumerate(rows, 2)
+        if row["index"] not in texts
+    ])  # fmt: skip
+    for row in rows:
+        row[column] = texts[row["index"]]
+    return column
+
+
 def _beside(file: Path, unit: str, devices: Sequence[str], threads: int | None) -> list[str]:
     """What a header beside the file, of its name and ``.json``, says otherwise."""
     path = file.with_suffix(".json")
@@ -161,9 +176,3 @@ def _errors(predicted: Floats, measured: Floats) -> dict[str, float]:
         "within_10": within(predicted, measured, 0.1),
         "tau": tau(predicted, measured),
     }
-
-
-def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    near = nearest(name, known)
-    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known)}"
-    return f"unknown {what} '{name}' [unknown-name]\n  hint: {hint}"

@@ -40,9 +40,16 @@ class Published:
 
 
 def read(
-    name: str, columns: Sequence[str], rows: Sequence[Mapping[str, str | None]], unit: str, space: Space | None = None
+    name: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, str | None]],
+    unit: str,
+    space: Space | None = None,
+    wanted: Sequence[str] = (),
 ) -> Published:
     """The table of a file ``name`` whose first line is ``columns``; ``space`` where its layout does not say which.
+
+    Of the devices those ``wanted``, or all.
 
     Raises :class:`TableError` with every problem, the first :data:`AT_MOST` in full: unknown unit or layout, columns
     missing or twice, cells that are missing, no number, not finite, not positive, networks that are foreign or stand
@@ -57,6 +64,10 @@ def read(
             raise TableError(f"{name}:1: the layout '{layout}' needs a space [missing-key]\n  hint: add --space NAME")
         space = load(chosen.space)
     devices = chosen.devices(columns)
+    for device in wanted:
+        if device not in devices:
+            raise TableError(f"{name}:1: {unknown('device', device, list(devices))}")
+    devices = {device: devices[device] for device in wanted or devices}
     problems = _named(name, [column for used in devices.values() for column in used], unit)
     networks = _networks(name, rows, chosen, space, problems)
     ms = {
@@ -81,9 +92,16 @@ def refuse(problems: Sequence[str]) -> None:
         raise TableError("\n".join([*problems[:AT_MOST], *more]))
 
 
+def unknown(what: str, name: str, known: Sequence[str]) -> str:
+    """Message about a name that is none of those known."""
+    near = nearest(name, known)
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known)}"
+    return f"unknown {what} '{name}' [unknown-name]\n  hint: {hint}"
+
+
 def _layout(name: str, columns: Sequence[str], rows: Sequence[object], unit: str) -> str:
     if unit not in UNITS:
-        raise TableError(f"unknown unit '{unit}' [unknown-name]\n  hint: one of {', '.join(UNITS)}")
+        raise TableError(unknown("unit", unit, list(UNITS)))
     twice = [c for i, c in enumerate(columns) if c in columns[:i]]
     if twice:
         raise TableError(f"{name}:1: column '{twice[0]}' stands twice [duplicate]")

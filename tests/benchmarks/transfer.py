@@ -5,7 +5,7 @@
 ``DIR`` holds ``fbnet_latency``, ``nb201`` and ``hat_latency``. A family is a device in all its batch sizes; all others
 are known, and settings are chosen on them alone. ``--strict`` makes all of NVIDIA's GPUs one family, all Xeons one and
 all phones one. Printed per device: Kendall's tau over all networks that were not sampled with 10 and 50 samples, and
-the ceiling: trees and ridge regression, the better, on 3,000 rows of the device itself. Six minutes on one core.
+the ceiling: linear regression or trees, the better, on 3,000 rows of the device itself. Five minutes on one core.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 COUNTS = (10, 50)
 ASKED = {"fbnet": (0.80, 0.83), "nb201": (0.86, 0.875)}
-RIDGE_ROWS = 3000
+OWN_ROWS = 3000
 KIND = {"1080ti": "gpu", "2080ti": "gpu", "titanx": "gpu", "titanxp": "gpu", "silver": "xeon", "gold": "xeon",
         "essential": "phone", "pixel2": "phone", "pixel3": "phone", "samsung": "phone", "fpga": "fpga"}  # fmt: skip
 
@@ -61,14 +61,11 @@ def family(device: str, strict: bool) -> str:
 
 
 def ceiling(hot: Floats, ms: Floats, seed: int) -> float:
-    """Tau of a model on rows of the device itself: trees or a linear one, the better."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import Ridge
-
+    """Tau of a model on rows of the device itself: linear or trees, the better."""
     order = generator(seed, "benchmark.ceiling").permutation(len(ms))
-    seen, unseen, logs = order[:RIDGE_ROWS], order[RIDGE_ROWS:], np.log(np.maximum(ms, np.median(ms) / 8))
-    models = (Ridge(), HistGradientBoostingRegressor(random_state=0))
-    return max(tau(m.fit(hot[seen], logs[seen]).predict(hot[unseen]), ms[unseen]) for m in models)
+    seen, unseen = order[:OWN_ROWS], order[OWN_ROWS:]
+    made = [REGRESSORS[n].fit(hot[seen], ms[seen], generator(seed, "benchmark.fit")) for n in ("linear", "trees")]
+    return max(tau(model.predict(hot[unseen]), ms[unseen]) for model in made)
 
 
 def transfer(name: str, data: Path, strict: bool, seeds: int) -> None:
