@@ -1,0 +1,107 @@
+"""The latency model of two spaces on this device: error on networks it has not seen, and how long profiling takes.
+
+    python -m tests.benchmarks.latency [--only mobilenet,vit,resnet] [--unseen 20] [--seed 0]
+
+Unseen networks are drawn uniformly, of mixed precisions; each is timed twice, in fresh sessions, to know how far the
+truth repeats itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from predictors.latency import Target, fit, networks_to_time, profile
+from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.probe import measure
+from predictors.latency.profile import whole_network
+from predictors.metrics import mape, tau, within
+from spaces import Space
+from spaces.load import from_text
+from spaces.randomness import generator
+
+SPACES = {
+    "mobilenet": """
+model:
+  family: mobilenet
+  input: [3, 64, 64]
+  classes: 100
+  stem: {width: 16, activation: relu}
+  stages:
+    - {width: 16}
+    - {depth: {choice: [1, 2, 3]}, width: {choice: [16, 24, 32]}, stride: 2, kernel: {choice: [3, 5], per: block},
+       expand: {choice: [2, 4, 6], per: block}}
+    - {depth: {choice: [1, 2, 3]}, width: {choice: [32, 48, 64]}, stride: 2, kernel: {choice: [3, 5], per: block},
+       expand: {choice: [2, 4, 6], per: block}}
+  head: [{width: 256}]
+precision: {choice: [float, w8a8], per: layer}
+""",
+    "vit": """
+model:
+  family: vit
+  input: [3, 64, 64]
+  classes: 100
+  patch: 8
+  head_dim: 32
+  embed: {choice: [128, 192, 256]}
+  depth: {choice: [2, 3, 4]}
+  heads: {choice: [3, 4, 6], per: block}
+  mlp_ratio: {choice: [2, 3, 4], per: block}
+precision: {choice: [float, w8a8], per: layer}
+""",
+    "resnet": """
+model:
+  family: resnet
+  input: [3, 32, 32]
+  classes: 10
+  stem: {width: 32, kernel: 3, stride: 1}
+  stem_pool: false
+  stages:
+    - {depth: {choice: [1, 2]}, width: {choice: [16, 32, 48]}}
+    - {depth: {choice: [1, 2]}, width: {choice: [32, 64, 96]}, stride: 2}
+    - {depth: {choice: [1, 2]}, width: {choice: [64, 96, 128]}, stride: 2}
+precision: {choice: [float, w8a8], per: layer}
+""",
+}
+TARGET = Target()
+
+
+def line(name: str, space: Space, unseen: int, seed: int) -> str:
+    """One line of the table."""
+    start = time.monotonic()
+    fitted = networks_to_time(space, seed, 24, 12)
+    table = profile(space, TARGET, fitted)
+    seconds = time.monotonic() - start
+    model = fit(space, table, TARGET.menu, TARGET.batch, fitted)
+    drawn = [a for a in space.sample_many(2 * unseen, generator(seed, "benchmark")) if a not in fitted][:unseen]
+    made = [whole_network(space, a, TARGET) for a in drawn] + [whole_network(space, a, TARGET) for a in fitted[:8]]
+    found = []
+    for _ in range(2):
+        times = np.array([t.median_ms for t in measure([lambda m=m: backend.prepared(m, 1) for m in made], [])])  # type: ignore[misc]
+        known = np.array([table.networks[a.to_json()].median_ms for a in fitted[:8]])
+        found.append(times[:unseen] / np.exp(np.log(times[unseen:] / known).mean()))
+    truth, predicted = np.mean(found, axis=0), model.predict(drawn)[0]
+    repeats = 100 * float(np.median(np.abs(found[0] / found[1] - 1)))
+    near = " | ".join(f"{100 * within(predicted, truth, share):.0f} %" for share in (0.05, 0.1))
+    judged = f"{mape(predicted, truth):.1f} % | {near} | {tau(predicted, truth):.2f} | {repeats:.1f} %"
+    size = f"{space.size:.1e} | {len(table.rows)} | {seconds:.0f} s | {truth.min():.3f} to {truth.max():.3f}"
+    return f"| {name} | {size} | {judged} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(SPACES))
+    parser.add_argument("--unseen", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    print("| space | size | rows | profiling | unseen, ms | MAPE | within 5 % | within 10 % | tau | truth repeats |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name in given.only.split(","):
+        print(line(name, from_text(f"name: {name}{SPACES[name]}"), given.unseen, given.seed), flush=True)
+
+
+if __name__ == "__main__":
+    main()
