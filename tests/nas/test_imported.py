@@ -198,3 +198,18 @@ def test_the_command_writes_the_table_or_nothing(tmp_path: Path, capsys: pytest.
     assert json.loads(done.stdout)["networks"] == len(ROWS)
     with (out / "table.csv").open() as stream:
         assert len(list(csv.reader(stream))) == len(ROWS) + 1
+
+
+def test_a_search_refuses_an_imported_table(tmp_path: Path) -> None:
+    """It has no times of layers; the message says what it is good for."""
+    from nas.experiment import load
+    from nas.stages.profile import read_table as read_layers
+
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps({"schema": imported.IMPORTED}))
+    message = (
+        f"{path}: whole networks that others measured; a search prices layers of its device [foreign-table]\n"
+        "  hint: compare strategies on it with: nas bench strategies --table table.csv"
+    )
+    with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
+        read_layers(path, load("digits"), 0)
