@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,17 @@ def test_a_file_with_an_index_only_takes_its_networks_from_another(tmp_path: Pat
     message = f"{bare}:3: column 'index': '7' is not in names.csv [foreign]"
     with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
         imported.import_table(bare, "ms", names=names)
+
+
+def test_a_transfer_reads_no_time_of_the_new_device_but_its_samples(tmp_path: Path) -> None:
+    """All others NaN: the same samples and predictions."""
+    found, _ = imported.import_table(file_of(tmp_path, ROWS), "ms")
+    predicted, facts = imported.transferred(found, "phone", 10)
+    hidden = np.full(len(ROWS), np.nan)
+    hidden[facts["rows"]] = found.ms["phone"][facts["rows"]]
+    again, same = imported.transferred(replace(found, ms={**found.ms, "phone": hidden}), "phone", 10)
+    assert same["rows"] == facts["rows"]
+    np.testing.assert_array_equal(again, predicted)
 
 
 def test_families_are_devices_in_all_batch_sizes() -> None:
