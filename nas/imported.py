@@ -114,12 +114,11 @@ def _rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            rows = list(reader)
+            rows, columns = list(reader), list(reader.fieldnames or ())
     except OSError as error:
         raise TableError(of_disk(error)) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{file}: not a CSV file in UTF-8: {error} [syntax]") from error
-    columns = list(reader.fieldnames or ())
     refuse([
         f"{file}:{i}: {'more' if None in row else 'fewer'} cells than the {len(columns)} columns [syntax]"
         for i, row in enumerate(rows, 2)

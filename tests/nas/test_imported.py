@@ -225,3 +225,15 @@ def test_a_search_refuses_an_imported_table(tmp_path: Path) -> None:
     )
     with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
         read_layers(path, load("digits"), 0)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    """Like any that does not say which networks it is about."""
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    message = (
+        f"{path}:1: no column names a network [missing-key]\n  hint: ofa: ks, expand, depth, resolution; "
+        "nasbench201: arch_str; fbnet: ops; arch: arch; or HAT's ten features"
+    )
+    with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
+        imported.import_table(path, "ms")
