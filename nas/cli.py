@@ -118,6 +118,39 @@ def export(
 
 
 @app.command()
+def profile(
+    file: Annotated[Path, typer.Option("--import", help="CSV of latencies that others measured.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for table.csv and its header table.json.")],
+    unit: Annotated[str, typer.Option("--unit", help="Of the file's times: ns, us, ms or s.")],
+    space: Annotated[str | None, typer.Option("--space", help="Of a file with a column arch.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", help="CSV of index and arch_str or arch, for a file with an index only.")
+    ] = None,
+    device: Annotated[list[str] | None, typer.Option("--device", help="Column to take; may be repeated.")] = None,
+    predictor: Annotated[
+        str, typer.Option("--predictor", help="lookup, linear, varying, trees or mlp; judged on a fifth.")
+    ] = "linear",
+    transfer: Annotated[str | None, typer.Option("--transfer", help="Device to predict from the others.")] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Networks of it that --transfer may read.", min=2)] = 10,
+    threads: Annotated[int | None, typer.Option("--threads", help="That the file's header must name.", min=1)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is judged and chosen.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Import a latency table of others: checked, in milliseconds, as ``nas bench strategies --table`` reads it."""
+    from nas import imported
+    from nas.report.tables import imported_table
+
+    found, header = checked(
+        lambda: imported.import_table(file, unit, space, device or (), predictor, threads, names, seed)
+    )
+    predicted = {}
+    if transfer is not None:
+        predicted[transfer], header["transfer"] = checked(lambda: imported.transferred(found, transfer, samples, seed))
+    checked(lambda: imported.write(out, found, header, predicted), writes=("--out", out))
+    say(header, as_json, lambda: imported_table(header, out))
+
+
+@app.command()
 def evaluate(
     run: RunName,
     architecture: Annotated[

@@ -126,3 +126,18 @@ def table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]
     text = io.StringIO()
     Console(file=text, width=160, highlight=False, markup=False).print(table)
     return text.getvalue().rstrip()
+
+
+def imported_table(header: dict[str, Any], out: Path) -> str:
+    """What ``nas profile --import`` found: the error of its predictors on networks that they have not seen."""
+    errors = {name: (header["predictor"]["method"], found) for name, found in header["predictor"]["errors"].items()}
+    if "transfer" in header:
+        moved = header["transfer"]
+        errors[f"{moved['device']} predicted"] = (f"transfer, {len(moved['rows'])} samples", moved["errors"])
+    rows = [
+        [name, how, f"{e['mape']:.1f}", f"{100 * e['within_10']:.0f}", f"{e['tau']:.3f}"]
+        for name, (how, e) in errors.items()
+    ]
+    title = f"{header['networks']} networks of {header['space']}"
+    heads = ["device", "predictor", "MAPE %", "within 10 %", "tau"]
+    return f"{table(title, heads, rows)}\nwritten: {out / 'table.csv'}"

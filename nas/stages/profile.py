@@ -20,6 +20,7 @@ from spaces.randomness import generator
 
 MIXED, UNIFORM, HELD_OUT = 24, 12, 24
 TABLE = "table.json"
+IMPORTED = "imported latency table 1"  # schema of what others measured
 
 
 def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> list[Architecture]:
@@ -79,7 +80,15 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
     images per call, or lacks a network that the model is fitted on or judged by.
     """
     try:
-        table = Table.from_json(files.read_json(path), str(path))
+        data = files.read_json(path)
+        if isinstance(data, dict) and data.get("schema") == IMPORTED:
+            raise TableError(
+                f"{path}: whole networks that others measured; a search prices layers of its device [foreign-table]\n"
+                "  hint: compare strategies on it with: nas bench strategies --table table.csv"
+            )
+        table = Table.from_json(data, str(path))
+    except TableError:
+        raise
     except OSError as error:
         raise TableError(of_disk(error, A_TABLE)) from error
     except ValueError as error:
