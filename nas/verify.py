@@ -61,7 +61,11 @@ def measured(models: Mapping[str, bytes], target: Target, anchors: Anchors) -> R
     levels = []
     for _ in range(SESSIONS):
         made = [*models.values(), *anchors.models]
-        timings = measure([lambda model=model: backend.prepared(model, target.threads) for model in made], [])  # type: ignore[misc]
+        timings = measure(
+            [lambda model=model: backend.prepared(model, target.threads) for model in made],
+            [],
+            clock=backend.clock(target.threads),
+        )  # type: ignore[misc]
         ratios = [t.median_ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
         level = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
         levels.append(level)

@@ -2,12 +2,16 @@
 
 Blocks of about 1 ms, shorter than a scheduler's slice, so that the median survives a busy machine; calls take turns,
 the order reversed every round; two anchors run in every batch and their drift is divided out. Source:
-measurements of this project's reference on kernels, section 6.
+measurements of this project's reference on kernels, section 6, but for two things. Where the backend computes on the
+calling thread, that thread's processor time is the clock: it is the wall clock's time while nothing else runs, and
+leaves out what other processes take, which in calls longer than a slice no median does. And a call that fills a block
+alone runs in fewer rounds, so that a large network does not take a minute.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +21,10 @@ import numpy as np
 
 Call = Callable[[], None]
 Make = Callable[[], Call]
+Clock = Callable[[], float]
+"""Seconds, of any start."""
+Left = Callable[[], float]
+"""Seconds left until a measurement has to end."""
 
 _BLOCK_S = 1e-3
 _WARM_UP_CALLS = 3
@@ -26,6 +34,8 @@ _UNSETTLED = 1.03  # median / 20 % quantile
 _MOST_SPREAD = 0.05
 _MOST_DRIFT = 0.03
 _RETRIES = 2
+_LONG_S = 0.01  # a call that finds nothing of its own in a cache
+_MOST_S, _LEAST_ROUNDS = 0.5, 5  # of one call in all rounds of a batch
 
 
 @dataclass(frozen=True)
@@ -55,21 +65,31 @@ class Partial(Protocol):
 
 
 def measure(
-    makes: Sequence[Make], anchors: Sequence[Make], progress: Progress | None = None, partial: Partial | None = None
+    makes: Sequence[Make],
+    anchors: Sequence[Make],
+    progress: Progress | None = None,
+    partial: Partial | None = None,
+    clock: Clock | None = None,
+    left: Left | None = None,
 ) -> list[Timing]:
     """Time every call; ``makes`` build them (a session each), at most 48 alive at a time.
 
     Times are scaled to the anchors' level in the first batch, so that batches can be compared; a batch whose anchors
-    moved by over 3 %, or a call whose blocks spread by over 5 %, is measured again, at most twice.
+    moved by over 3 %, or a call whose blocks spread by over 5 %, is measured again, at most twice. ``clock``: by
+    default the wall clock. With ``left`` no batch begins that would not end in time, if it took as long as the last
+    one: then there are timings of the first calls only.
     """
     state = (partial.load() if partial else None) or {"level": None, "timings": []}
     timings = [Timing(**timing) for timing in state["timings"]]
     level: float | None = state["level"]
-    for start in range(len(timings), len(makes), _LIVE):
-        calls = [make() for make in (*makes[start : start + _LIVE], *anchors)]
-        batch, drift, level = _settled(calls, len(anchors), level)
+    clock, left = clock or time.perf_counter, left or (lambda: sys.float_info.max)
+    took = 0.0
+    while len(timings) < len(makes) and (before := left()) > took:
+        calls = [make() for make in (*makes[len(timings) : len(timings) + _LIVE], *anchors)]
+        batch, drift, level = _settled(calls, len(anchors), level, clock, left)
         timings += [Timing(t.median_ms / drift, t.p20_ms / drift, t.spread, t.rounds) for t in batch]
         calls.clear()  # before the next ones are made
+        took = before - left()
         if partial:
             partial.save({"level": level, "timings": [asdict(t) for t in timings]})
         if progress is not None:
@@ -77,66 +97,77 @@ def measure(
     return timings
 
 
-def _settled(calls: Sequence[Call], anchors: int, level: float | None) -> tuple[list[Timing], float, float]:
+def _settled(
+    calls: Sequence[Call], anchors: int, level: float | None, clock: Clock, left: Left
+) -> tuple[list[Timing], float, float]:
     """Timings of the calls but the anchors, their drift against ``level``, and the level (the first batch sets it).
 
     Repeats what moved too much and keeps the attempt that moved least.
     """
-    repeats = [_repeats(call) for call in calls]
+    once = [_once(call, clock) for call in calls]
     best: tuple[list[Timing], float] | None = None
     for _ in range(1 + _RETRIES):
-        batch, now = _batch(calls, repeats, anchors)
+        before = left()
+        batch, now = _batch(calls, once, anchors, clock)
         level = now if level is None else level
         if best is None or abs(now / level - 1) < abs(best[1] - 1):
             best = (batch, now / level)
-        if abs(now / level - 1) <= _MOST_DRIFT:
+        if abs(now / level - 1) <= _MOST_DRIFT or left() < before - left():
             break
     assert best is not None
     assert level is not None
     return *best, level
 
 
-def _batch(calls: Sequence[Call], repeats: Sequence[int], anchors: int) -> tuple[list[Timing], float]:
-    blocks = _rounds(calls, repeats, _ROUNDS)
+def _batch(calls: Sequence[Call], once: Sequence[float], anchors: int, clock: Clock) -> tuple[list[Timing], float]:
+    def timed(of: Sequence[int], rounds: int) -> list[list[float]]:
+        return _rounds([calls[i] for i in of], [once[i] for i in of], rounds, clock)
+
+    blocks = timed(range(len(calls)), _ROUNDS)
     unsettled = [i for i, b in enumerate(blocks) if np.median(b) > _UNSETTLED * np.quantile(b, 0.2)]
-    if unsettled:
-        more = _rounds([calls[i] for i in unsettled], [repeats[i] for i in unsettled], _MORE_ROUNDS - _ROUNDS)
-        for i, extra in zip(unsettled, more, strict=True):
-            blocks[i] += extra
-    restless = [i for i, b in enumerate(blocks) if _timing(b).spread > _MOST_SPREAD]
-    if restless:  # once more, for these alone
-        for i, again in zip(
-            restless, _rounds([calls[i] for i in restless], [repeats[i] for i in restless], _ROUNDS), strict=True
-        ):
-            blocks[i] = min(blocks[i], again, key=lambda b: _timing(b).spread)
+    for i, extra in zip(unsettled, timed(unsettled, _MORE_ROUNDS - _ROUNDS), strict=True):
+        blocks[i] += extra
+    restless = [i for i, b in enumerate(blocks) if _timing(b).spread > _MOST_SPREAD]  # once more, for these alone
+    for i, again in zip(restless, timed(restless, _ROUNDS), strict=True):
+        blocks[i] = min(blocks[i], again, key=lambda b: _timing(b).spread)
     timings = [_timing(b) for b in blocks]
     kept = timings[: len(timings) - anchors]
     level = math.exp(float(np.mean([math.log(t.median_ms) for t in timings[len(kept) :]]))) if anchors else 1.0
     return kept, level
 
 
-def _repeats(call: Call) -> int:
-    for _ in range(_WARM_UP_CALLS):
+def _once(call: Call, clock: Clock) -> float:
+    """Seconds of a call, about."""
+    call()
+    start = clock()
+    call()
+    if (long := clock() - start) > _LONG_S:
+        return long
+    for _ in range(_WARM_UP_CALLS - 2):
         call()
-    once = min(_seconds(call, 3) / 3 for _ in range(3))
-    return max(1, round(_BLOCK_S / once))
+    return min(_seconds(call, 3, clock) / 3 for _ in range(3))
 
 
-def _rounds(calls: Sequence[Call], repeats: Sequence[int], rounds: int) -> list[list[float]]:
+def _rounds(calls: Sequence[Call], once: Sequence[float], rounds: int, clock: Clock) -> list[list[float]]:
+    """Milliseconds of each call in each of its blocks; of long calls there are fewer."""
     blocks: list[list[float]] = [[] for _ in calls]
+    times = [max(1, round(_BLOCK_S / seconds)) for seconds in once]
     for turn in range(rounds):
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
-            calls[i]()  # brings this call's data back into the caches
-            blocks[i].append(_seconds(calls[i], repeats[i]) / repeats[i] * 1e3)
+            if turn >= max(_LEAST_ROUNDS, _MOST_S / (times[i] * once[i])):
+                continue
+            if once[i] < _LONG_S:
+                calls[i]()  # brings this call's data back into the caches
+            blocks[i].append(_seconds(calls[i], times[i], clock) / times[i] * 1e3)
     return blocks
 
 
-def _seconds(call: Call, times: int) -> float:
-    start = time.perf_counter()
+def _seconds(call: Call, times: int, clock: Clock) -> float:
+    start = clock()
     for _ in range(times):
         call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _timing(blocks: Sequence[float]) -> Timing:

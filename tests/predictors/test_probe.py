@@ -50,9 +50,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=made.perf_counter))
     seconds = probe._seconds
 
-    def noted(call: Call, times: int) -> float:
+    def noted(call: Call, times: int, clock: Callable[[], float]) -> float:
         made.blocks.append((call.name, times))
-        return float(seconds(call, times))
+        return float(seconds(call, times, clock))
 
     monkeypatch.setattr(probe, "_seconds", noted)
     return made
