@@ -11,12 +11,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from predictors.latency import Table, Target, measure
 from predictors.latency.backends import onnxruntime as backend
-from predictors.latency.profile import SESSIONS, whole_network
+from predictors.latency.plan import SESSIONS
+from predictors.latency.profile import whole_network
 from spaces import Space
 
 GUARD = 1.025
@@ -61,11 +63,8 @@ def measured(models: Mapping[str, bytes], target: Target, anchors: Anchors) -> R
     levels = []
     for _ in range(SESSIONS):
         made = [*models.values(), *anchors.models]
-        timings = measure(
-            [lambda model=model: backend.prepared(model, target.threads) for model in made],
-            [],
-            clock=backend.clock(target.threads),
-        )  # type: ignore[misc]
+        makes = [partial(backend.prepared, model, target.threads) for model in made]
+        timings = measure(makes, [], clock=backend.clock(target.threads))
         ratios = [t.median_ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
         level = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
         levels.append(level)

@@ -1,9 +1,11 @@
 """Latency of quantized networks, measured and predicted."""
 
 from predictors.latency.model import LatencyModel, fit
+from predictors.latency.plan import networks_to_time
 from predictors.latency.probe import Partial, Timing, measure
-from predictors.latency.profile import Target, networks_to_time, profile
+from predictors.latency.profile import profile
 from predictors.latency.table import Table, TableError
+from predictors.latency.target import Target
 
 __all__ = [
     "LatencyModel",

@@ -6,11 +6,12 @@ import difflib
 import math
 import statistics
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
+from predictors.latency.interpolation import Interpolation
 from predictors.latency.key import Key
 from predictors.latency.probe import Timing
 
@@ -29,7 +30,7 @@ class Table:
     """``rows``: key as text -> its own time, that of a call taken off. ``networks``: architecture as JSON -> time of a
     whole call. All in milliseconds. ``call_ms``: time of an empty call. ``device``: fingerprint and run-time options.
     ``anchors``: architecture as JSON -> times of its sessions, to find the pace of the machine again, and how far
-    sessions differ.
+    sessions differ. ``predicted``: key as text -> time that ``interpolation`` found for want of a measured one.
     """
 
     device: dict[str, Any]
@@ -37,6 +38,8 @@ class Table:
     rows: Mapping[str, Timing]
     networks: Mapping[str, Timing]
     anchors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    predicted: Mapping[str, float] = field(default_factory=dict)
+    interpolation: Interpolation | None = field(default=None, compare=False)
 
     @property
     def spread(self) -> float:
@@ -48,12 +51,33 @@ class Table:
         return statistics.median(pairs) / (_QUARTILE * math.sqrt(2)) if pairs else 0.0
 
     def ms(self, key: Key) -> float:
-        """Time of one row. Raises :class:`TableError` naming the nearest keys if the row is absent."""
+        """Time of one row, measured or predicted.
+
+        Raises :class:`TableError` naming the nearest keys if the row is absent, and the table has no interpolation.
+        """
         name = str(key)
         if name not in self.rows:
+            if name in self.predicted:
+                return self.predicted[name]
+            if self.interpolation is not None:
+                return float(self.interpolation.ms([key])[0])
             near = difflib.get_close_matches(name, self.rows, n=3, cutoff=0.0)
             raise TableError(f"the latency table has no row '{name}'; nearest: {', '.join(near) or 'none'}")
         return self.rows[name].median_ms
+
+    def completed(self, keys: Collection[Key]) -> Table:
+        """The same with a predicted row for each of these keys that has none, and an interpolation for any other.
+
+        Raises :class:`TableError` if none of the keys was measured.
+        """
+        known = sorted((key for key in keys if str(key) in self.rows), key=str)
+        if not known:
+            raise TableError("nothing can be predicted: the latency table has measured none of the keys of this space")
+        found = Interpolation.of(known, [self.rows[str(key)].median_ms for key in known], self.call_ms)
+        there = {*self.rows, *self.predicted}
+        absent = sorted((key for key in keys if str(key) not in there), key=str)
+        times = dict(zip(map(str, absent), found.ms(absent).tolist(), strict=True))
+        return replace(self, predicted={**self.predicted, **times}, interpolation=found)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` reads it back."""
@@ -65,6 +89,7 @@ class Table:
             "rows": {key: asdict(timing) for key, timing in self.rows.items()},
             "networks": {key: asdict(timing) for key, timing in self.networks.items()},
             "anchors": {key: list(times) for key, times in self.anchors.items()},
+            "predicted": dict(self.predicted),
         }
 
     @classmethod
@@ -80,7 +105,11 @@ class Table:
                 key: tuple(_time(ms, f"{source}: anchor {key}", zero=False) for ms in times)
                 for key, times in data.get("anchors", {}).items()
             }
-            return cls(dict(data["device"]), call_ms, rows, networks, anchors)
+            predicted = {
+                key: _time(ms, f"{source}: predicted row '{key}'", zero=True)
+                for key, ms in data.get("predicted", {}).items()
+            }
+            return cls(dict(data["device"]), call_ms, rows, networks, anchors, predicted)
         except TableError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:

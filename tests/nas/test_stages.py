@@ -19,7 +19,7 @@ from nas.stages.profile import HELD_OUT, MIXED, UNIFORM, held_out, judge, profil
 from nas.store import Store
 from nas.terminal import Progress, Terminal
 from predictors.latency import Table, TableError, Timing, fit, networks_to_time
-from predictors.latency.profile import distinct_keys
+from predictors.latency.plan import distinct_keys
 from predictors.metrics import mape
 from supernets import TrainingDiverged
 from tests.nas.tiny import Finished, asked

@@ -31,7 +31,7 @@ def test_a_machine_that_is_slower_than_it_was_changes_no_measured_time(monkeypat
     pace = iter([1.0, 2.0, 1.1])
     anchors = verify.Anchors.of(space_of(CHAIN), table([1.0, 1.0, 1.0], [3.0, 3.0, 3.0]), Target())
 
-    def measure(makes: Sequence[Any], extra: Sequence[Any]) -> list[Timing]:
+    def measure(makes: Sequence[Any], extra: Sequence[Any], clock: Any) -> list[Timing]:
         now = next(pace)
         return [timing(ms * now) for ms in (5.0, 7.0, 1.0, 3.0)]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from predictors.latency import LatencyModel, Table, TableError, Target, Timing, fit
 from predictors.latency.model import FEATURES, features, weight_names
-from predictors.latency.profile import distinct_keys, networks_to_time
+from predictors.latency.plan import distinct_keys, networks_to_time
 from predictors.metrics import mape, tau
 from spaces import Architecture, Space
 from spaces.randomness import generator

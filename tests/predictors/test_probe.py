@@ -241,3 +241,41 @@ def test_the_partial_state_is_plain_json(clock: Clock) -> None:
     kept = Kept()
     measure([c.make for c in makes(clock, 3)], [], partial=kept)
     assert json.loads(json.dumps(kept.states[-1], allow_nan=False)) == kept.states[-1]
+
+
+# --- Limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_batch_begins_that_would_not_end_in_time(clock: Clock) -> None:
+    """As long as the last one took; what was timed is what a measurement without a limit times first."""
+    whole = measure([c.make for c in makes(clock, 100)], [])
+    start = clock.now
+    first = measure([c.make for c in makes(clock, 48)], [])
+    took = clock.now - start
+    start = clock.now
+    calls = makes(clock, 100)
+    timings = measure([c.make for c in calls], [], left=lambda: start + 1.5 * took - clock.now)
+    assert len(timings) == len(first) == 48
+    assert [t.median_ms for t in timings] == [pytest.approx(t.median_ms) for t in whole[:48]]
+    assert [c.made for c in calls] == [1] * 48 + [0] * 52
+    assert measure([c.make for c in makes(clock, 10)], [], left=lambda: 0.0) == []
+
+
+def test_a_limited_measurement_goes_on_with_more_time(clock: Clock) -> None:
+    """Where it ended."""
+    kept = Kept()
+    calls = makes(clock, 100)
+    start = clock.now
+    first = measure([c.make for c in calls], [], partial=kept, left=lambda: start + 1e-9 - clock.now)
+    assert len(first) == 48
+    assert len(measure([c.make for c in calls], [], partial=kept)) == 100
+    assert [c.made for c in calls] == [1] * 100
+
+
+def test_a_long_call_runs_in_fewer_rounds(clock: Clock) -> None:
+    """Half a second of blocks, five at least, and nothing untimed between them."""
+    short, long, longest = Call(clock, "short", 20e-6), Call(clock, "long", 60e-3), Call(clock, "longest", 1.0)
+    timings = measure([c.make for c in (short, long, longest)], [])
+    assert [t.rounds for t in timings] == [15, 9, 5]
+    assert [t.median_ms for t in timings] == [pytest.approx(ms) for ms in (0.02, 60.0, 1000.0)]
+    assert (long.count, longest.count) == (2 + 9, 2 + 5)

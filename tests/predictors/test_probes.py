@@ -10,10 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from predictors.latency import Target
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.key import BoundaryKey, LayerKey
+from predictors.latency.plan import distinct_keys
 from predictors.latency.probes import empty_model, key_model, network_model
-from predictors.latency.profile import Target, distinct_keys, whole_network
+from predictors.latency.profile import whole_network
 from spaces import Record
 from spaces.outline import WEIGHTED
 from supernets.export import GraphWriter

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from predictors.latency import Target
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.key import BoundaryKey, LayerKey
+from predictors.latency.plan import keys_of
 from predictors.latency.probes import key_model
-from predictors.latency.profile import Target, keys_of
 from spaces.randomness import generator
 from tests.small import EVERY_EXPORTED, elastic_in_precision
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from predictors.latency import Table, Target, Timing, networks_to_time
+from predictors.latency.amounts import amounts
 from predictors.latency.key import Key
 from predictors.latency.model import weight_names
-from predictors.latency.profile import anchors_of, distinct_keys, whole_network
+from predictors.latency.plan import anchors_of, counted_keys, distinct_keys, in_order, tasks, woven
+from predictors.latency.profile import whole_network
 from predictors.latency.work import work
 from spaces import Batch, Space
 from spaces.randomness import generator
@@ -102,16 +104,16 @@ def test_a_space_without_a_precision_has_no_uniform_networks_of_it() -> None:
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[int]]:
-    """Replaces the measurement by given times; returns how many calls and anchors it was asked for."""
+    """Replaces the measurement by given times, of the first calls; returns how many it was asked for, and anchors."""
 
     def replace(times: list[float]) -> list[int]:
         asked: list[int] = []
 
-        def measure(makes: Any, anchors: Any, progress: Any, partial: Any) -> list[Timing]:
+        def measure(makes: Any, anchors: Any, progress: Any, partial: Any, clock: Any, left: Any) -> list[Timing]:
             asked.extend([len(makes), len(anchors)])
             for make in (makes[0], makes[-1], *anchors):
                 make()()  # they can be built and called
-            return [Timing(ms, ms / 2, 0.01, 15) for ms in (times * len(makes))[: len(makes)]]
+            return [Timing(ms, ms / 2, 0.01, 15) for ms in times[: len(makes)]]
 
         monkeypatch.setattr(module, "measure", measure)
         return asked
@@ -124,25 +126,68 @@ def test_a_profile_times_every_key_and_network_and_takes_the_call_off_the_keys(t
     space = space_of(CHAIN)
     keys, networks = distinct_keys(space, TARGET), networks_to_time(space, 0, 3, 2)
     anchors = anchors_of(space, networks)
-    whole = np.linspace(3, 4, len(networks)).tolist()
-    times = [0.25, *np.linspace(0.5, 1.5, len(keys)).tolist(), *whole, *np.linspace(5, 6, 3 * len(anchors)).tolist()]
+    todo = tasks(space, TARGET, networks)
+    times = [0.25, *np.linspace(0.5, 1.5, len(todo) - 1).tolist()]
     asked = timed(times)
     table = module.profile(space, TARGET, networks)
     assert asked == [1 + len(keys) + len(networks) + 3 * len(anchors), 2]
-    assert [*sum(table.anchors.values(), ())] == pytest.approx(times[-3 * len(anchors) :])
-    assert list(table.anchors) == [a.to_json() for a in anchors]
+    assert {a: list(ms) for a, ms in table.anchors.items()} == {
+        a.to_json(): [ms for task, ms in zip(todo, times, strict=True) if task.session and task.network == a]
+        for a in anchors
+    }
     assert table.call_ms == 0.25
     assert list(table.rows) == list(map(str, keys))
-    assert [table.ms(key) for key in keys] == pytest.approx([t - 0.25 for t in times[1 : 1 + len(keys)]])
+    own = {task.key: ms - 0.25 for task, ms in zip(todo, times, strict=True) if task.key is not None}
+    assert {key: table.ms(key) for key in keys} == pytest.approx(own)
+    assert list(table.networks) == [a.to_json() for a in networks]
     assert {name: t.median_ms for name, t in table.networks.items()} == pytest.approx(
-        dict(zip([a.to_json() for a in networks], whole, strict=True))
+        {t.network.to_json(): ms for t, ms in zip(todo, times, strict=True) if t.network and not t.session}
     )
+    assert not table.predicted
     assert Table.from_json(table.to_json(), "t.json") == table
+
+
+def test_what_a_limit_left_out_is_predicted_and_marked(timed: Any) -> None:
+    """A third of the calls was timed: their keys have rows, the others predictions, and no network a made-up time."""
+    space = space_of(CHAIN)
+    networks = networks_to_time(space, 0, 3, 2)
+    todo = tasks(space, TARGET, networks)
+    reached = todo[: len(todo) // 3]
+    timed([0.25 + 0.01 * i for i in range(len(reached))])
+    table = module.profile(space, TARGET, networks)
+    keys = set(map(str, distinct_keys(space, TARGET)))
+    assert set(table.rows) == {str(task.key) for task in reached if task.key is not None}
+    assert set(table.predicted) == keys - set(table.rows)
+    assert all(ms >= 0 for ms in table.predicted.values())
+    assert set(table.networks) == {t.network.to_json() for t in reached if t.network and not t.session}
+    assert Table.from_json(table.to_json(), "t.json") == table
+
+
+def test_tasks_begin_with_every_kind_and_end_with_keys() -> None:
+    """A call first, then keys of each kind, the largest network as the first of all; every network among the keys."""
+    space = space_of(RESIDUAL)
+    networks = networks_to_time(space, 0, 10, 6)
+    todo = tasks(space, TARGET, networks)
+    keys = [task.key for task in todo if task.key is not None]
+    first, _ = in_order(dict.fromkeys(keys, 1))
+    assert str(todo[0]) == "call"
+    assert {amounts(key).kind for key in first} == {amounts(key).kind for key in keys}
+    assert {task.key for task in todo[1 : 1 + len(first)]} == set(in_order(counted_keys(space, TARGET))[0])
+    assert sorted(map(str, keys)) == list(map(str, distinct_keys(space, TARGET)))
+    assert next(task.network for task in todo if task.network is not None) == space.largest
+    assert {task.network for task in todo if task.network is not None} == set(networks)
+    assert todo == tasks(space, TARGET, networks)
+
+
+def test_what_is_woven_keeps_its_order_and_its_share() -> None:
+    """One of the few after each so many of the many."""
+    assert woven("ab", "123456") == list("1a234b56")
+    assert woven("", "12") == ["1", "2"]
 
 
 def test_a_key_faster_than_a_call_takes_no_time(timed: Any) -> None:
     """Rather than a negative one, which no table holds."""
-    timed([0.5])
+    timed([0.5] * 1000)
     table = module.profile(space_of(CHAIN), TARGET, [])
     assert {t.median_ms for t in table.rows.values()} == {0.0}
     assert Table.from_json(table.to_json(), "t.json") == table

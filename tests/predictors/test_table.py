@@ -133,3 +133,60 @@ def test_a_device_that_is_no_mapping_is_refused() -> None:
 def test_a_row_may_take_no_time() -> None:
     """A kernel faster than the call itself is 0 once the call is taken off."""
     assert Table.from_json(TABLE.to_json(), "t.json").rows["conv k5 s1 g1 8x16@8x8 b1 w8c/u8>u8 relu"].median_ms == 0
+
+
+# --- Predicted rows ---------------------------------------------------------------------------------------------------
+
+
+def conv(c_in: int, c_out: int, kernel: int = 3, form: str = "f32") -> LayerKey:
+    """A convolution over 8x8 places."""
+    return LayerKey("conv", kernel, 1, c_in, c_out, 8, 8, 1, "w8c" if form == "u8" else "f32", form, form, "relu")
+
+
+def measured(widths: list[int]) -> Table:
+    """Two kinds whose times are proportional to their products, integers four times as fast."""
+    keys = [conv(a, b, k, form) for a in widths for b in widths for k in (1, 3) for form in ("f32", "u8")]
+    return Table({}, 0.001, {str(key): Timing(proportional(key), 0.0, 0.0, 15) for key in keys}, {})
+
+
+def proportional(key: LayerKey) -> float:
+    """Time of such a key in ms."""
+    return 1e-5 * key.c_in * key.c_out * key.kernel**2 / (4 if key.source == "u8" else 1)
+
+
+def test_absent_rows_are_predicted_if_asked_for() -> None:
+    """Of keys in between and beyond; measured ones stay as they are, and any other key has an answer from then on."""
+    table = measured([8, 16, 32, 64])
+    keys = [conv(a, b, k, form) for a in (16, 24, 48) for b in (16, 24, 96) for k in (1, 3) for form in ("f32", "u8")]
+    known = [
+        conv(a, b, k, form) for a in (8, 16, 32, 64) for b in (8, 16, 32, 64) for k in (1, 3) for form in ("f32", "u8")
+    ]
+    found = table.completed({*keys, *known})
+    assert found.rows == table.rows
+    assert set(found.predicted) == {str(key) for key in keys if str(key) not in table.rows}
+    for key in [*keys, conv(40, 40)]:
+        assert found.ms(key) == pytest.approx(proportional(key), rel=0.1)
+    assert Table.from_json(json.loads(json.dumps(found.to_json())), "t.json") == found
+    with pytest.raises(TableError, match="has no row"):
+        Table.from_json(found.to_json(), "t.json").ms(conv(40, 40))
+
+
+def test_predictions_are_the_same_on_every_run() -> None:
+    """Whatever order the keys come in."""
+    table = measured([8, 16, 32])
+    keys = [conv(a, b) for a in (8, 16, 24) for b in (8, 16, 24)]
+    assert table.completed(keys).predicted == table.completed(keys[::-1]).predicted
+
+
+def test_a_table_without_a_row_of_the_space_predicts_nothing() -> None:
+    """Rather than something."""
+    message = "nothing can be predicted: the latency table has measured none of the keys of this space"
+    with pytest.raises(TableError, match=rf"\A{message}\Z"):
+        TABLE.completed([conv(1, 1)])
+
+
+def test_a_predicted_row_that_is_no_time_is_refused() -> None:
+    """Like a measured one."""
+    data = {**TABLE.to_json(), "predicted": {"x": -1.0}}
+    with pytest.raises(TableError, match=r"\At\.json: predicted row 'x': -1.0 is not a time in ms\Z"):
+        Table.from_json(data, "t.json")
