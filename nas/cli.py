@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from nas import bench_commands, interrupt, space_commands
+from nas import bench_commands, device_commands, interrupt, space_commands
 from nas.start import main
 from nas.terms import NO_NETWORK, WRONG_INPUT, Json, checked, fail, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(space_commands.app, name="space")
 app.add_typer(bench_commands.app, name="bench")
+app.command()(device_commands.profile)
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -115,39 +116,6 @@ def export(
     bound = row["latency_ms"]["measured_upper"]
     time = "not measured" if bound is None else f"at most {bound:.4f} ms"
     say({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %")
-
-
-@app.command()
-def profile(
-    file: Annotated[Path, typer.Option("--import", help="CSV of latencies that others measured.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for table.csv and its header table.json.")],
-    unit: Annotated[str, typer.Option("--unit", help="Of the file's times: ns, us, ms or s.")],
-    space: Annotated[str | None, typer.Option("--space", help="Of a file with a column arch.")] = None,
-    names: Annotated[
-        Path | None, typer.Option("--names", help="CSV of index and arch_str or arch, for a file with an index only.")
-    ] = None,
-    device: Annotated[list[str] | None, typer.Option("--device", help="Column to take; may be repeated.")] = None,
-    predictor: Annotated[
-        str, typer.Option("--predictor", help="lookup, linear, varying, trees or mlp; judged on a fifth.")
-    ] = "linear",
-    transfer: Annotated[str | None, typer.Option("--transfer", help="Device to predict from the others.")] = None,
-    samples: Annotated[int, typer.Option("--samples", help="Networks of it that --transfer may read.", min=2)] = 10,
-    threads: Annotated[int | None, typer.Option("--threads", help="That the file's header must name.", min=1)] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is judged and chosen.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Import a latency table of others: checked, in milliseconds, as ``nas bench strategies --table`` reads it."""
-    from nas import imported
-    from nas.report.tables import imported_table
-
-    found, header = checked(
-        lambda: imported.import_table(file, unit, space, device or (), predictor, threads, names, seed)
-    )
-    predicted = {}
-    if transfer is not None:
-        predicted[transfer], header["transfer"] = checked(lambda: imported.transferred(found, transfer, samples, seed))
-    checked(lambda: imported.write(out, found, header, predicted), writes=("--out", out))
-    say(header, as_json, lambda: imported_table(header, out))
 
 
 @app.command()

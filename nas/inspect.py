@@ -36,7 +36,7 @@ def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
         net, entry = trained(asked, seed, store, batches, progress)
         evaluate = Evaluator(net, dataset, batches)
         table = Path(start["table"]) if start["table"] else None
-        latency, _, _ = profiled(asked, seed, store, table, progress)
+        latency, _, _ = profiled(asked, seed, store, table, progress, run.artefact("profile"))
         accuracy, _ = fitted(asked, seed, store, entry, evaluate, progress)
         quality = evaluate(architecture)
     values = Predictions(accuracy, latency)([architecture])[0]

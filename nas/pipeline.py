@@ -94,7 +94,9 @@ class _Pipeline:
         with self._stage(2, "train", f"supernet, {asked.train.epochs} epochs") as progress:
             net, entry = trained(asked, seed, store, batches, progress)
         with self._stage(3, "profile", "latency table on this device") as progress:
-            latency, latency_facts, table = profiled(asked, seed, store, self.table, progress)
+            latency, latency_facts, table = profiled(
+                asked, seed, store, self.table, progress, self.run_.artefact("profile")
+            )
         evaluate = Evaluator(net, dataset, batches)
         with self._stage(4, "fit", "accuracy predictor") as progress:
             accuracy, accuracy_facts = fitted(asked, seed, store, entry, evaluate, progress)
@@ -117,7 +119,7 @@ class _Pipeline:
         limits = dict(self.asked.search.budget)
         share = limits.pop("latency_share", None)
         if share is not None:
-            largest = latency.table.networks[self.asked.space.largest.to_json()].median_ms
+            largest = latency.table.networks[self.asked.space.largest.to_json()].ms
             limits["latency_ms"] = share * largest
             said = f"{100 * share:.4g} % of the largest network's {largest:.4f} ms = {limits['latency_ms']:.4f} ms"
             self.terminal.say(f"  budget: {said}")

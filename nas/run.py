@@ -74,6 +74,11 @@ class Run:
             raise NoSuchRun(f"run '{self.name}' was stopped before it began; start it again [empty-run]")
         return record
 
+    def artefact(self, stage: str) -> str | None:
+        """Digest of the artefact of a stage that the run has begun to use."""
+        record = self.ledger.last("artefacts")
+        return None if record is None else record["digests"].get(stage)
+
     def experiment(self) -> Experiment:
         """What was asked for, budget of the command line included."""
         return experiment.load(self.folder / EXPERIMENT, self.plugins)

@@ -65,11 +65,11 @@ def measured(models: Mapping[str, bytes], target: Target, anchors: Anchors) -> R
         made = [*models.values(), *anchors.models]
         makes = [partial(backend.prepared, model, target.threads) for model in made]
         timings = measure(makes, [], clock=backend.clock(target.threads))
-        ratios = [t.median_ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
+        ratios = [t.ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
         level = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
         levels.append(level)
         for name, timing in zip(models, timings, strict=False):
-            sessions[name].append(timing.median_ms / level)
+            sessions[name].append(timing.ms / level)
     return Round(sessions, levels)
 
 

@@ -141,3 +141,21 @@ def imported_table(header: dict[str, Any], out: Path) -> str:
     title = f"{header['networks']} networks of {header['space']}"
     heads = ["device", "predictor", "MAPE %", "within 10 %", "tau"]
     return f"{table(title, heads, rows)}\nwritten: {out / 'table.csv'}"
+
+
+def profile_table(facts: dict[str, Any], out: Path | None) -> str:
+    """What ``nas profile`` measured, and how good the latency model is that it makes."""
+    rows, unseen = facts["rows"], facts["unseen"]
+    body = [
+        ["rows measured", str(rows["measured"])],
+        ["rows predicted", str(rows["predicted"])],
+        ["networks timed", str(facts["networks"])],
+        [f"error (MAPE) on {unseen['networks']} unseen networks", f"{unseen['mape']:.1f} %"],
+        ["of them within 5 %", f"{100 * unseen['within_5']:.0f} %"],
+        ["of them within 10 %", f"{100 * unseen['within_10']:.0f} %"],
+        ["Kendall's tau", f"{unseen['tau']:.3f}"],
+        ["sessions differ by", f"{100 * facts['session_spread']:.1f} %"],
+    ]
+    more = ["predicted rows become measured ones: repeat the command"] if rows["predicted"] else []
+    written = [] if out is None else [f"written: {out / 'table.csv'}, {out / 'table.json'}"]
+    return "\n".join([table(f"latency table of {facts['space']}", ["", ""], body), *more, *written])

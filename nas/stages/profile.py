@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from nas.problems import A_TABLE, of_disk
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from predictors.latency import LatencyModel, Table, TableError, fit, networks_to_time, profile
+from predictors.latency.plan import ORDER, distinct_keys
 from predictors.metrics import mape, tau, within
 from spaces import Architecture
 from spaces.randomness import generator
 
 MIXED, UNIFORM, HELD_OUT = 24, 12, 24
-TABLE = "table.json"
+LEAST_FITTED, LEAST_JUDGED = 12, 8  # timed networks without which there is no model
+MINUTES, MEASURING = 3.0, 0.95  # what is not measuring is predicting what was not measured
+TABLE, TIMINGS = "table.json", "timings.json"
 IMPORTED = "imported latency table 1"  # schema of what others measured
 
 
@@ -33,44 +37,84 @@ def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> li
 
 
 def profiled(
-    asked: Experiment, seed: int, store: Store, table_file: Path | None, progress: Progress
+    asked: Experiment,
+    seed: int,
+    store: Store,
+    table_file: Path | None,
+    progress: Progress,
+    used: str | None = None,
+    minutes: float | None = None,
 ) -> tuple[LatencyModel, dict[str, Any], Entry | None]:
     """(the model, its error on networks it has not seen, the table's entry in the store if it was measured here).
 
-    Raises ``TableError`` if ``table_file`` is given and does not hold what is needed.
+    ``used``: digest of the table that a run has begun with, and keeps. With ``minutes`` a table of which rows are
+    predicted is measured for so long once more; without, only where there is none yet, for ``MINUTES``. Raises
+    ``TableError`` if ``table_file`` is given and does not hold what is needed, or the time did not suffice.
     """
     space, target = asked.space, asked.device.target()
     fitted = networks_to_time(space, seed, MIXED, UNIFORM)
     judged = held_out(asked, seed, fitted)
-    entry = None
     if table_file is not None:
-        table = read_table(table_file, asked, seed)
+        entry, table = None, read_table(table_file, asked, seed)
         progress.outcome = f"answered from {table_file}"
     else:
-        networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
-        inputs = {"space": space.digest, "device": target.fingerprint(), "networks": networks}
-        entry = store.entry("profile", inputs)
-        with entry.lock():
-            if not entry.complete:
-                table = profile(
-                    space,
-                    target,
-                    [*fitted, *judged],
-                    _Partial(entry),
-                    lambda done, total: progress("model", done, total),
-                )
-                entry.write(TABLE, files.canonical_json(table.to_json()))
-                entry.finish(rows=len(table.rows), networks=len(table.networks))
-        table = Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
-    model = fit(space, table, target.menu, target.batch, fitted)
-    facts = judge(model, judged)
+        entry, table = _measured(asked, fitted, judged, store, progress, used, minutes)
+    if table.predicted and table.interpolation is None:  # for keys that no draw has met
+        table = table.completed(distinct_keys(space, target))
+    model = fit(space, table, target.menu, target.batch, _timed(table, fitted))
+    facts = judge(model, _timed(table, judged))
     if progress.outcome is None:
+        predicted = f" and {len(table.predicted)} predicted" if table.predicted else ""
         progress.outcome = (
-            f"{len(table.rows)} rows, {len(table.networks)} networks; error on {facts['networks']} unseen networks of "
-            f"{facts['fastest_ms']:.4f} to {facts['slowest_ms']:.4f} ms: {facts['mape']:.1f} %, tau {facts['tau']:.2f}"
-            f"; sessions differ by {100 * table.spread:.1f} %"
+            f"{len(table.rows)} rows{predicted}, {len(table.networks)} networks; error on {facts['networks']} unseen "
+            f"networks of {facts['fastest_ms']:.4f} to {facts['slowest_ms']:.4f} ms: {facts['mape']:.1f} %, "
+            f"tau {facts['tau']:.2f}; sessions differ by {100 * table.spread:.1f} %"
         )
     return model, facts, entry
+
+
+def _measured(
+    asked: Experiment, fitted: Sequence[Architecture], judged: Sequence[Architecture], store: Store,
+    progress: Progress, used: str | None, minutes: float | None,
+) -> tuple[Entry, Table]:  # fmt: skip
+    """The table in its entry. A table that is measured on is a new entry, made ``after`` the one before."""
+    space, target = asked.space, asked.device.target()
+    end = time.monotonic() + 60 * MEASURING * (MINUTES if minutes is None else minutes)
+    networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
+    inputs = {"space": space.digest, "device": target.fingerprint(), "networks": networks, "order": ORDER}
+    entry, before = store.entry("profile", inputs), None
+    while entry.complete and entry.digest != used:
+        after = store.entry("profile", {**inputs, "after": entry.digest})
+        if not after.complete and not (minutes and entry.facts["predicted"]):
+            break
+        entry, before = after, entry
+    with entry.lock():
+        if not entry.complete:
+            partial = _Partial(entry, before)
+            table = profile(
+                space, target, [*fitted, *judged], partial, lambda done, total: progress("model", done, total),
+                lambda: end - time.monotonic(),
+            )  # fmt: skip
+            if not _enough(table, fitted, judged):
+                raise TableError(
+                    f"space {space.name}: {len(table.networks)} networks were timed, too few for a latency model "
+                    "[too-little-time]\n  hint: go on with more --minutes; what was timed is kept"
+                )
+            entry.write(TABLE, files.canonical_json(table.to_json()))
+            entry.write_json(TIMINGS, partial.load())
+            entry.finish(rows=len(table.rows), predicted=len(table.predicted), networks=len(table.networks))
+            return entry, table
+    return entry, Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
+
+
+def _timed(table: Table, networks: Sequence[Architecture]) -> list[Architecture]:
+    return [a for a in networks if a.to_json() in table.networks]
+
+
+def _enough(table: Table, fitted: Sequence[Architecture], judged: Sequence[Architecture]) -> bool:
+    """Whether the largest network is timed, and enough others to fit a model and to judge it."""
+    least = ((fitted[:1], 1), (fitted, LEAST_FITTED), (judged, LEAST_JUDGED))
+    return all(len(_timed(table, networks)) >= min(count, len(networks)) for networks, count in least)
 
 
 def read_table(path: Path, asked: Experiment, seed: int) -> Table:
@@ -86,6 +130,10 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
                 f"{path}: whole networks that others measured; a search prices layers of its device [foreign-table]\n"
                 "  hint: compare strategies on it with: nas bench strategies --table table.csv"
             )
+        if isinstance(data, dict) and "digest" in data:
+            inner = {name: value for name, value in data.items() if name != "digest"}
+            if data["digest"] != files.sha256(files.canonical_json(inner)):
+                raise TableError(f"{path}: not what was written, its digest differs [damaged]")
         table = Table.from_json(data, str(path))
     except TableError:
         raise
@@ -100,20 +148,22 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
                 f"{path}: measured with {name} {table.device.get(name)!r}, but the experiment asks for {wanted[name]!r}"
             )
     fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
-    needed = {*fitted, *held_out(asked, seed, fitted)}
-    missing = sum(a.to_json() not in table.networks for a in needed)
-    if missing:
+    judged = held_out(asked, seed, fitted)
+    if not _enough(table, fitted, judged):
+        needed = {*fitted, *judged}
+        missing = len(needed) - len(_timed(table, list(needed)))
         raise TableError(f"{path}: has not measured {missing} of the {len(needed)} networks of this space and seed")
     return table
 
 
 def judge(model: LatencyModel, networks: Sequence[Architecture]) -> dict[str, Any]:
     """Error of the model on networks that its table has measured."""
-    measured = np.array([model.table.networks[a.to_json()].median_ms for a in networks])
+    measured = np.array([model.table.networks[a.to_json()].ms for a in networks])
     predicted, _ = model.predict(networks)
     return {
         "networks": len(networks),
         "mape": mape(predicted, measured),
+        "within_5": within(predicted, measured, 0.05),
         "within_10": within(predicted, measured, 0.1),
         "tau": tau(predicted, measured),
         "fastest_ms": float(measured.min()),
@@ -126,14 +176,16 @@ def judge(model: LatencyModel, networks: Sequence[Architecture]) -> dict[str, An
 
 
 class _Partial:
-    """Batches of a profile that are measured already, in the store's checkpoints."""
+    """What a profile has timed already, in the store's checkpoints, or in the entry that it goes on from."""
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
+    def __init__(self, entry: Entry, before: Entry | None) -> None:
+        self._entry, self._before = entry, before
 
     def load(self) -> Any:
         found = self._entry.latest_checkpoint()
-        return None if found is None else files.parse_json(found[0])
+        if found is not None:
+            return files.parse_json(found[0])
+        return None if self._before is None else self._before.read_json(TIMINGS)
 
     def save(self, state: Any) -> None:
         self._entry.checkpoint(files.canonical_json(state), {})

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 NAME = "kriging"
 _LENGTHS, _KIND_LENGTHS, _NOISES = (1.0, 2.0, 4.0, 8.0), (0.5, 1.0, 2.0), (1e-4, 1e-3, 1e-2)
-_MOST, _CHOSEN_BY = 2_500, 500  # rows that are read, and by which length scales are chosen: both cost the cube
+_MOST, _CHOSEN_BY = 2_500, 300  # rows that are read, and by which length scales are chosen: both cost the cube
 _LEAST_MS = 1e-6
 _WORST = 1.0  # error in logs above which one is as bad as another
 

@@ -101,7 +101,7 @@ def fit(
     Raises ``KeyError`` for a network that the table has not measured.
     """
     x = features(space, table, menu, batch_size, networks)
-    y = np.array([table.networks[a.to_json()].median_ms for a in networks])
+    y = np.array([table.networks[a.to_json()].ms for a in networks])
     factors = _solve(x, y)
     others = range(len(y)) if len(y) > 1 else ()
     left_out = [x[i] @ _solve(np.delete(x, i, 0), np.delete(y, i)) / y[i] - 1 for i in others] or [0.0]

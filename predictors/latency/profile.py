@@ -64,12 +64,12 @@ def _table(target: Target, networks: Sequence[Architecture], todo: Sequence[Task
             keys[task.key] = _less(timing, call)
         elif task.network is not None and task.session:
             name = task.network.to_json()
-            anchors[name] = (*anchors.get(name, ()), timing.median_ms)
+            anchors[name] = (*anchors.get(name, ()), timing.ms)
         elif task.network is not None:
             whole[task.network] = timing
     rows = {str(key): keys[key] for key in sorted(keys, key=str)}
     times = {a.to_json(): whole[a] for a in networks if a in whole}
-    table = Table(target.fingerprint(), call.median_ms, rows, times, anchors)
+    table = Table(target.fingerprint(), call.ms, rows, times, anchors)
     wanted = [task.key for task in todo if task.key is not None]
     return table.completed(wanted) if keys and len(keys) < len(wanted) else table
 

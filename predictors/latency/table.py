@@ -63,7 +63,7 @@ class Table:
                 return float(self.interpolation.ms([key])[0])
             near = difflib.get_close_matches(name, self.rows, n=3, cutoff=0.0)
             raise TableError(f"the latency table has no row '{name}'; nearest: {', '.join(near) or 'none'}")
-        return self.rows[name].median_ms
+        return self.rows[name].ms
 
     def completed(self, keys: Collection[Key]) -> Table:
         """The same with a predicted row for each of these keys that has none, and an interpolation for any other.
@@ -73,7 +73,7 @@ class Table:
         known = sorted((key for key in keys if str(key) in self.rows), key=str)
         if not known:
             raise TableError("nothing can be predicted: the latency table has measured none of the keys of this space")
-        found = Interpolation.of(known, [self.rows[str(key)].median_ms for key in known], self.call_ms)
+        found = Interpolation.of(known, [self.rows[str(key)].ms for key in known], self.call_ms)
         there = {*self.rows, *self.predicted}
         absent = sorted((key for key in keys if str(key) not in there), key=str)
         times = dict(zip(map(str, absent), found.ms(absent).tolist(), strict=True))

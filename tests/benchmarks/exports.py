@@ -61,7 +61,7 @@ def line(name: str, text: str, rounds: int) -> str:
     for _ in range(rounds):
         found = measure([lambda m=m: backend.prepared(m, 1) for m in made.values()], [])  # type: ignore[misc]
         for precision, timing in zip(made, found, strict=True):
-            times[precision].append(timing.median_ms)
+            times[precision].append(timing.ms)
     slow, fast = (statistics.median(times[p]) for p in ("float", "w8a8"))
     integer = sum(count for op, count in kernels.items() if op in ("QLinearConv", "QGemm"))
     asked = f">= {ASKED[name]}x" if name in ASKED else "-"

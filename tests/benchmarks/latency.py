@@ -79,8 +79,8 @@ def line(name: str, space: Space, unseen: int, seed: int) -> str:
     made = [whole_network(space, a, TARGET) for a in drawn] + [whole_network(space, a, TARGET) for a in fitted[:8]]
     found = []
     for _ in range(2):
-        times = np.array([t.median_ms for t in measure([lambda m=m: backend.prepared(m, 1) for m in made], [])])  # type: ignore[misc]
-        known = np.array([table.networks[a.to_json()].median_ms for a in fitted[:8]])
+        times = np.array([t.ms for t in measure([lambda m=m: backend.prepared(m, 1) for m in made], [])])  # type: ignore[misc]
+        known = np.array([table.networks[a.to_json()].ms for a in fitted[:8]])
         found.append(times[:unseen] / np.exp(np.log(times[unseen:] / known).mean()))
     truth, predicted = np.mean(found, axis=0), model.predict(drawn)[0]
     repeats = 100 * float(np.median(np.abs(found[0] / found[1] - 1)))

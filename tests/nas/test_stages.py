@@ -76,7 +76,9 @@ def test_a_space_of_few_networks_has_a_latency_model(tmp_path: Path, size: int) 
     judges = held_out(made, 0, networks)
     assert judges
     rows = {str(key): Timing(0.01, 0.01, 0.0, 15) for key in distinct_keys(made.space, target)}
-    times = {a.to_json(): Timing(0.05 + 0.01 * i, 0.05, 0.0, 15) for i, a in enumerate(made.space.enumerate())}
+    times = {
+        a.to_json(): Timing(0.05 + 0.01 * i, 0.05 + 0.01 * i, 0.0, 15) for i, a in enumerate(made.space.enumerate())
+    }
     model = fit(made.space, Table({}, 0.001, rows, times), target.menu, 1, networks)
     facts = judge(model, judges)
     assert np.isfinite([facts["mape"], facts["tau"], facts["spread"], model.error]).all()

@@ -76,7 +76,7 @@ def test_known_factors_are_found_again() -> None:
     assert model.factors == pytest.approx(FACTORS, abs=2e-3)
     assert model.error < 1e-4
     mean, std = model.predict(unseen)
-    assert mean == pytest.approx([table.networks[a.to_json()].median_ms for a in unseen], rel=1e-4)
+    assert mean == pytest.approx([table.networks[a.to_json()].ms for a in unseen], rel=1e-4)
     assert std == pytest.approx(mean * model.error)
 
 
@@ -84,7 +84,7 @@ def test_factors_far_from_one_still_predict_unseen_networks() -> None:
     """The pull to plain additivity is weak: it costs well under a percent with 49 networks."""
     table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.02, 1.5, 0.2, 2.0))
     model = fit(residual(), table, MENU, 1, fitted)
-    measured = np.array([table.networks[a.to_json()].median_ms for a in unseen])
+    measured = np.array([table.networks[a.to_json()].ms for a in unseen])
     assert mape(model.predict(unseen)[0], measured) < 1.0
     assert tau(model.predict(unseen)[0], measured) > 0.98
     assert model.error < 0.01
@@ -94,12 +94,12 @@ def test_the_error_is_that_of_leaving_each_network_out() -> None:
     """Not of the networks that were fitted: each is predicted by a fit on the others."""
     table, fitted, _ = synthetic()
     rng = generator(3, "test.noise")
-    noisy = {key: Timing(t.median_ms * rng.uniform(0.8, 1.2), 0.0, 0.0, 1) for key, t in table.networks.items()}
+    noisy = {key: Timing(0.0, t.ms * rng.uniform(0.8, 1.2), 0.0, 1) for key, t in table.networks.items()}
     table, few = Table({}, table.call_ms, table.rows, noisy), fitted[:12]
     errors = []
     for i, left_out in enumerate(few):
         others = fit(residual(), table, MENU, 1, [*few[:i], *few[i + 1 :]])
-        errors.append(others.predict([left_out])[0][0] / noisy[left_out.to_json()].median_ms - 1)
+        errors.append(others.predict([left_out])[0][0] / noisy[left_out.to_json()].ms - 1)
     assert fit(residual(), table, MENU, 1, few).error == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))))
 
 
@@ -107,8 +107,7 @@ def test_factors_stay_within_their_bounds() -> None:
     """Times that no sane factors explain: none is negative, and float links can only save time."""
     table, fitted, _ = synthetic()
     wrong = {
-        key: Timing(t.median_ms * (3 if i % 2 else 0.2), 0.0, 0.0, 1)
-        for i, (key, t) in enumerate(table.networks.items())
+        key: Timing(0.0, t.ms * (3 if i % 2 else 0.2), 0.0, 1) for i, (key, t) in enumerate(table.networks.items())
     }
     model = fit(residual(), Table({}, table.call_ms, table.rows, wrong), MENU, 1, fitted)
     low = [0.5, 0.5, 0.2, 0.2, -np.inf, 0, 0, 0]
@@ -121,7 +120,7 @@ def test_three_networks_are_enough_for_sane_factors() -> None:
     """Fewer equations than factors: the pull decides, and nothing explodes."""
     table, fitted, unseen = synthetic()
     model = fit(residual(), table, MENU, 1, fitted[:3])
-    measured = np.array([table.networks[a.to_json()].median_ms for a in unseen])
+    measured = np.array([table.networks[a.to_json()].ms for a in unseen])
     assert mape(model.predict(unseen)[0], measured) < 25
 
 

@@ -279,3 +279,18 @@ def test_a_long_call_runs_in_fewer_rounds(clock: Clock) -> None:
     assert [t.rounds for t in timings] == [15, 9, 5]
     assert [t.median_ms for t in timings] == [pytest.approx(ms) for ms in (0.02, 60.0, 1000.0)]
     assert (long.count, longest.count) == (2 + 9, 2 + 5)
+
+
+def test_nothing_is_repeated_while_time_is_short(clock: Clock) -> None:
+    """After the first batch time for one and a half is left, for the second but not for both; the last has enough."""
+
+    def restless() -> list[Call]:
+        return [Call(clock, str(i), *[1e-3] * 12, *[1e-3, 1.06e-3, 1e-3, 1e-3] * 50) for i in range(100)]
+
+    start = clock.now
+    patient = measure([c.make for c in restless()], [])
+    assert {t.rounds for t in patient} == {41}
+    took = (clock.now - start) * 48 / 100
+    start = clock.now
+    timings = measure([c.make for c in restless()], [], left=lambda: start + 2.5 * took - clock.now)
+    assert [t.rounds for t in timings] == [41] * 48 + [15] * 48 + [41] * 4

@@ -113,7 +113,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[int]]
             asked.extend([len(makes), len(anchors)])
             for make in (makes[0], makes[-1], *anchors):
                 make()()  # they can be built and called
-            return [Timing(ms, ms / 2, 0.01, 15) for ms in times[: len(makes)]]
+            return [Timing(2 * ms, ms, 0.01, 15) for ms in times[: len(makes)]]
 
         monkeypatch.setattr(module, "measure", measure)
         return asked
@@ -140,7 +140,7 @@ def test_a_profile_times_every_key_and_network_and_takes_the_call_off_the_keys(t
     own = {task.key: ms - 0.25 for task, ms in zip(todo, times, strict=True) if task.key is not None}
     assert {key: table.ms(key) for key in keys} == pytest.approx(own)
     assert list(table.networks) == [a.to_json() for a in networks]
-    assert {name: t.median_ms for name, t in table.networks.items()} == pytest.approx(
+    assert {name: t.ms for name, t in table.networks.items()} == pytest.approx(
         {t.network.to_json(): ms for t, ms in zip(todo, times, strict=True) if t.network and not t.session}
     )
     assert not table.predicted
@@ -189,7 +189,7 @@ def test_a_key_faster_than_a_call_takes_no_time(timed: Any) -> None:
     """Rather than a negative one, which no table holds."""
     timed([0.5] * 1000)
     table = module.profile(space_of(CHAIN), TARGET, [])
-    assert {t.median_ms for t in table.rows.values()} == {0.0}
+    assert {t.ms for t in table.rows.values()} == {0.0}
     assert Table.from_json(table.to_json(), "t.json") == table
 
 

@@ -1,0 +1,84 @@
+"""``nas profile``: latencies of this device, measured here, or of others, imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas import interrupt
+from nas.terms import WRONG_INPUT, Json, checked, fail, say
+
+
+def profile(
+    space: Annotated[
+        str | None, typer.Argument(metavar="[SPACE]", help="Measure it here: a space.yaml, or a name of the zoo.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--import", help="CSV of latencies that others measured.")] = None,
+    minutes: Annotated[
+        float, typer.Option(help="Time to measure for; what is not reached is predicted.", min=0, max=10_000)
+    ] = 3.0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for table.csv and its header table.json.")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", help="Package of your own that makes the model; may be repeated.")
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")] = Path("runs"),
+    unit: Annotated[str | None, typer.Option("--unit", help="Of the file's times: ns, us, ms or s.")] = None,
+    of: Annotated[str | None, typer.Option("--space", help="Of a file with a column arch.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", help="CSV of index and arch_str or arch, for a file with an index only.")
+    ] = None,
+    device: Annotated[list[str] | None, typer.Option("--device", help="Column to take; may be repeated.")] = None,
+    predictor: Annotated[
+        str, typer.Option("--predictor", help="lookup, linear, varying, trees or mlp; judged on a fifth.")
+    ] = "linear",
+    transfer: Annotated[str | None, typer.Option("--transfer", help="Device to predict from the others.")] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Networks of it that --transfer may read.", min=2)] = 10,
+    threads: Annotated[int | None, typer.Option("--threads", help="That the file's header must name.", min=1)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is measured, judged and chosen.")] = 0,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Measure the latency table of SPACE on this device, for searches; or with --import take over one of others.
+
+    Repeated, a measurement goes on where its time was over. A table of others is checked, and turned into milliseconds,
+    as ``nas bench strategies --table`` reads it.
+    """
+    if (space is None) == (file is None):
+        problem = "SPACE, to measure here, or --import FILE"
+        fail(f"nas profile takes {problem}{', not both' if space else ''} [ambiguous]", WRONG_INPUT)
+    if space is not None:
+        for option, given in (("--unit", unit), ("--space", of), ("--names", names), ("--transfer", transfer)):
+            if given is not None:
+                fail(f"{option} belongs to --import, not to a measurement [unknown-key]", WRONG_INPUT)
+        _measure(space, minutes, out, seed, plugin or [], runs, as_json, quiet)
+        return
+    if file is None or unit is None or out is None:
+        fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
+    from nas import imported
+    from nas.report.tables import imported_table
+
+    found, header = checked(
+        lambda: imported.import_table(file, unit, of, device or (), predictor, threads, names, seed)
+    )
+    predicted = {}
+    if transfer is not None:
+        predicted[transfer], header["transfer"] = checked(lambda: imported.transferred(found, transfer, samples, seed))
+    checked(lambda: imported.write(out, found, header, predicted), writes=("--out", out))
+    say(header, as_json, lambda: imported_table(header, out))
+
+
+def _measure(
+    space: str, minutes: float, out: Path | None, seed: int, plugins: list[str], runs: Path, as_json: bool, quiet: bool
+) -> None:
+    interrupt.current().advice = "what was timed is kept; the same command goes on"
+    from nas import profiling
+    from nas.report.tables import profile_table
+    from nas.terminal import Terminal
+
+    terminal = Terminal(quiet or as_json)
+    table, facts = checked(lambda: profiling.profile(space, minutes, seed, runs, plugins, terminal))
+    if out is not None:
+        checked(lambda: profiling.write(out, table, facts), writes=("--out", out))
+    say(facts, as_json, lambda: profile_table(facts, out))
