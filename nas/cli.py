@@ -20,6 +20,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(space_commands.app, name="space")
 app.add_typer(bench_commands.app, name="bench")
 app.command()(device_commands.profile)
+app.command()(device_commands.devices)
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs and of the store.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]

@@ -1,4 +1,4 @@
-"""``nas profile``: latencies of this device, measured here, or of others, imported."""
+"""``nas devices`` and ``nas profile``: what a device can, and latencies, measured here or those of others."""
 
 from __future__ import annotations
 
@@ -67,6 +67,26 @@ def profile(
         predicted[transfer], header["transfer"] = checked(lambda: imported.transferred(found, transfer, samples, seed))
     checked(lambda: imported.write(out, found, header, predicted), writes=("--out", out))
     say(header, as_json, lambda: imported_table(header, out))
+
+
+def devices(
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the menu of precisions.")] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Of the runtime.", min=1, max=1024)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Try every operator in every precision on this device: which have kernels, how exact and how fast they are."""
+    from dataclasses import asdict
+
+    from nas import files
+    from nas.report.tables import devices_table
+    from predictors.latency import Target
+    from predictors.latency.capability import SCHEMA, capabilities
+
+    found = checked(lambda: capabilities(threads))
+    menu = {"schema": SCHEMA, "device": Target(threads=threads).fingerprint(), "menu": [asdict(c) for c in found]}
+    if out is not None:
+        checked(lambda: files.write_json(out, menu, indent=2), writes=("--out", out))
+    say(menu, as_json, lambda: devices_table(menu, out))
 
 
 def _measure(

@@ -159,3 +159,20 @@ def profile_table(facts: dict[str, Any], out: Path | None) -> str:
     more = ["predicted rows become measured ones: repeat the command"] if rows["predicted"] else []
     written = [] if out is None else [f"written: {out / 'table.csv'}, {out / 'table.json'}"]
     return "\n".join([table(f"latency table of {facts['space']}", ["", ""], body), *more, *written])
+
+
+def devices_table(found: dict[str, Any], out: Path | None) -> str:
+    """What ``nas devices`` tried."""
+    body = [
+        [f"{c['operator']}, {c['precision']}", c["form"], c["kernel"] or "-", _tried(c["speed"], ".2f"),
+         _tried(c["error"], ".1e"), c["reason"]]
+        for c in found["menu"]
+    ]  # fmt: skip
+    device = found["device"]
+    title = f"{device['backend']} {device['onnxruntime']}, {device['processor']}, {device['threads']} threads"
+    heads = ["operator, precision", "form", "kernels", "x float's speed", "error", "why"]
+    return table(title, heads, body) + ("" if out is None else f"\nwritten: {out}")
+
+
+def _tried(value: float, form: str) -> str:
+    return format(value, form) if value else "-"

@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections import Counter
+from functools import partial
 
 from predictors.latency import measure
 from predictors.latency.backends import onnxruntime as backend
@@ -59,7 +60,7 @@ def line(name: str, text: str, rounds: int) -> str:
     made, seconds, wrong, kernels = files(from_text(f"name: {name}{text}{PRECISION}"))
     times: dict[str, list[float]] = {p: [] for p in made}
     for _ in range(rounds):
-        found = measure([lambda m=m: backend.prepared(m, 1) for m in made.values()], [])  # type: ignore[misc]
+        found = measure([partial(backend.prepared, m, 1) for m in made.values()], [], clock=backend.clock(1))
         for precision, timing in zip(made, found, strict=True):
             times[precision].append(timing.ms)
     slow, fast = (statistics.median(times[p]) for p in ("float", "w8a8"))

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from spaces import Layer
 from spaces.layers import WEIGHTED
@@ -52,6 +53,7 @@ def kernel(precision: Precision) -> Kernel | None:
 
 
 _TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
+_BITS = {TensorProto.FLOAT: 32, TensorProto.INT8: 8, TensorProto.UINT8: 8, TensorProto.INT4: 4, TensorProto.INT2: 2}
 _INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 _FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}
 
@@ -189,6 +191,21 @@ def audit(
         if mine:
             layers[path] = mine[0].op_type
     return Audit(kernels, layers)
+
+
+def weight_bits(model: bytes, path: str, threads: int = 1) -> int:
+    """Bits of each weight of a layer as its kernel reads it, 32 of floats; 0 if no kernel is found.
+
+    What a file packs into fewer bits, the runtime unpacks when it loads it.
+    """
+    graph = optimised(model, threads).graph
+    types = {constant.name: constant.data_type for constant in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _INTEGER | _FLOAT and (_named(node, path) or _weighs(node, path)):
+            named = [name for name in node.input if name.startswith(f"{path}.weight") and name in types]
+            found = {_BITS.get(types[name], 0) for name in named}  # of integers there are scales besides, of floats
+            return min(found, default=0)
+    return 0
 
 
 def _named(node: onnx.NodeProto, path: str) -> bool:
