@@ -109,7 +109,8 @@ def elastic(given: argparse.Namespace, scheme: str, seed: int) -> Row:
         " ".join([size, str(bits), *form]): evaluate(subnet(net.space, size, bits, form)).accuracy
         for size, bits, form in product(SIZES, BITS, FORMS)
     }
-    return {"accuracy": quality, "kurtosis": statistics.mean(float(kurtosis(w.detach())) for w in regularised(net)), **cost}
+    peaks = [float(kurtosis(weight.detach())) for weight in regularised(net)]
+    return {"accuracy": quality, "kurtosis": statistics.mean(peaks), **cost}
 
 
 def alone(given: argparse.Namespace, size: str, bits: int, form: tuple[str, str], seed: int) -> Row:
