@@ -59,7 +59,7 @@ def _sentences(result: Mapping[str, Any]) -> list[str]:
     lines += [f"not delivered: {words.refusal(refused)}" for refused in result["refused"]]
     if words.chosen(result) is None:
         return [*lines, words.no_network(result)]
-    return [*lines, *words.comparisons(result)]
+    return [*lines, *words.harm(result), *words.comparisons(result)]
 
 
 def runs_table(found: Sequence[Row], runs: Path) -> str:
