@@ -28,12 +28,14 @@ class Outline:
     """The graph of layers of a space.
 
     ``input_shape`` is (c, h, w), with a chosen ``resolution`` the largest; ``classes`` the values of the output.
+    ``takes``: of a traced network sizes and type of each input, -1 for the batch.
     """
 
     input_shape: tuple[int, int, int]
     classes: int
     records: tuple[Record, ...]
     resolution: Field | None = None  # height and width
+    takes: tuple[tuple[tuple[int, ...], str], ...] = ()
 
     @property
     def _input(self) -> tuple[Field, Field, Field]:
@@ -47,13 +49,14 @@ class Outline:
             "classes": self.classes,
             "records": [_plain(record) for record in self.records],
             **({} if self.resolution is None else {"resolution": _plain(self.resolution)}),
+            **({"takes": _plain(self.takes)} if self.takes else {}),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> Outline:
         """What :meth:`to_json` wrote, exactly. Raises :class:`spaces.decode.NotAnOutline`."""
         known = {"input_shape", "classes", "records"}
-        if not isinstance(data, dict) or not known <= set(data) <= {*known, "resolution"}:
+        if not isinstance(data, dict) or not known <= set(data) <= {*known, "resolution", "takes"}:
             raise NotAnOutline("an outline has the keys input_shape, classes, records [wrong-outline]")
         shape = tuple(data["input_shape"])
         if len(shape) != 3 or any(type(size) is not int for size in shape):
@@ -65,7 +68,7 @@ class Outline:
             if missing := [name for name in r.inputs if name not in known_paths]:
                 raise NotAnOutline(f"{r.path}: reads {missing[0]!r}, which stands nowhere before it [wrong-outline]")
             known_paths.add(r.path)
-        return cls((shape[0], shape[1], shape[2]), data["classes"], records, resolution)
+        return cls((shape[0], shape[1], shape[2]), data["classes"], records, resolution, field(data.get("takes", [])))
 
     @property
     def precision_choices(self) -> frozenset[str]:

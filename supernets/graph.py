@@ -99,8 +99,11 @@ def run(
     weighted: Callable[[Layer, Tensor], Tensor],
     store: Callable[[str, Tensor, str], Tensor],
     kernels: Kernels = EAGER,
+    seen: Callable[[str, Any], object] | None = None,
 ) -> Tensor:
     """Output of the last layer.
+
+    ``seen`` is called with the name and the value of the input, and of each layer's output, as it is made.
 
     ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
     is stored in 8 bits, and the name of its activation function, the values that its readers see. Shapes: one input is
@@ -113,6 +116,8 @@ def run(
         values[INPUT] = F.interpolate(values[INPUT], program.size, mode="bilinear")
     if INPUT in program.kept:
         values[INPUT] = store(INPUT, values[INPUT], "none")
+    if seen is not None:
+        seen(INPUT, values[INPUT])
     for layer, done in zip(program.layers, program.done, strict=True):
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
@@ -130,6 +135,8 @@ def run(
             known = layer.path in program.rounded
             y = activated(y, layer.activation, kernels) if known else ACTIVATIONS[layer.activation](y)
         values[layer.path] = y
+        if seen is not None:
+            seen(layer.path, y)
         for name in done:
             del values[name]
     last = program.layers[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,8 @@ from spaces.choice import When
 from spaces.layers import Field
 from supernets.wrapping.depth import Depth
 from supernets.wrapping.errors import wrong
-from supernets.wrapping.nodes import Node, Ref, Trace
+from supernets.wrapping.functions import activations
+from supernets.wrapping.nodes import BATCH, Node, Ref, Trace
 from supernets.wrapping.options import Options
 from supernets.wrapping.sites import Layers, Weighted
 from supernets.wrapping.walk import Size, Step, Walk, base
@@ -37,10 +39,11 @@ class Builder:
     records: list[Record] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    fused: set[str] = field(default_factory=set)
+    functions: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def build(self, name: str, classes: int) -> Space:
         """All records in order."""
+        self.functions = activations(self.layers, self.depth)
         several = sum(node.op == "input" for node in self.trace.nodes) > 1
         number = 0
         for node in self.trace.nodes:
@@ -52,9 +55,10 @@ class Builder:
                 self._output(node)
             elif node.op != "held" and node.name not in self.layers.folded:
                 self._node(node, step)
-        first = next(self.walk.steps[node.name] for node in self.trace.nodes if node.op == "input")
-        shape = [size for size in self._chw(first.dims) if isinstance(size, int)]
-        outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records))
+        inputs = [node for node in self.trace.nodes if node.op == "input"]
+        shape = [size for size in self._chw(self.walk.steps[inputs[0].name].dims) if isinstance(size, int)]
+        takes = tuple((_free_batch(node.sizes or ()), str(node.dtype)) for node in inputs)
+        outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records), takes=takes)
         return Space(name, (*self.depth.choices, *self.widths.choices, *self.choices), outline)
 
     def _node(self, node: Node, step: Step) -> None:
@@ -62,14 +66,19 @@ class Builder:
         if step.op == "aten.alias.default":
             self.names[node.name] = self._read(step.args[0])
         elif node.name in self.layers.norm_of:
-            record = self.layers.weighted[self.layers.norm_of[node.name]].path
-            self.names[node.name] = self._passed(node, record, self._when(node.name))
+            self._ended(node, self.layers.norm_of[node.name])
+        elif node.name in self.functions:
+            self._ended(node, self.functions[node.name][1])
         elif weighted is not None:
             self._weighted(node, step, weighted)
         elif node.name in self.layers.norms:
             self._norm(node, step)
         else:
             self._call(node, step)
+
+    def _ended(self, node: Node, weighted: str) -> None:
+        """A norm or an activation function that the record of a layer holds."""
+        self.names[node.name] = self._passed(node, self.layers.weighted[weighted].path, self._when(node.name))
 
     # -- kinds of records
 
@@ -94,9 +103,13 @@ class Builder:
             self._held(self.layers.node_of[w.owner])
         self._add(node, Record(
             w.path, w.kind, (self._read(node.args[0]),), out=weight[0], kernel=kernel, stride=stride,
-            norm=w.norm is not None, precision=precision, exists_when=when, groups=groups, bias=w.bias,
-            weight_of=w.owner, call=call,
+            norm=w.norm is not None, activation=self._function(node), precision=precision, exists_when=when,
+            groups=groups, bias=w.bias, weight_of=w.owner, call=call,
         ))  # fmt: skip
+
+    def _function(self, node: Node) -> str:
+        """The activation function after a layer."""
+        return next((name for name, weighted in self.functions.values() if weighted == node.name), "none")
 
     def _norm(self, node: Node, step: Step) -> None:
         dims = step.dims
@@ -162,8 +175,7 @@ class Builder:
         if before is None:
             return path
         end = self.layers.unique(f"{path}.end")
-        call = Call("aten.alias.default", (Given(1),), reads=(0, 1, 1), shape=(0, 1, 1))
-        self.records.append(Record(end, "call", (self._read(Ref(before)), path), exists_when=when, call=call))
+        self.records.append(Record(end, "select", (self._read(Ref(before)), path), rows=1, exists_when=when))
         return end
 
     # -- pieces
@@ -203,6 +215,11 @@ class Builder:
         if channels == 1 or (channels is None and len(dims) >= 4):
             return (size(dims[1:2]), size(dims[2:3]), size(dims[3:]))
         return (size(dims[-1:]), size(dims[:-1]), 1)
+
+
+def _free_batch(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of an input, -1 for the batch."""
+    return tuple(size if size % BATCH or size == 0 else -size // BATCH for size in sizes)
 
 
 def _whole(value: Any) -> int:
