@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from spaces import INPUT, Layer, QuantSpec
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
+from supernets.functions.operations import MOVES
 from supernets.quantization import TOPS, activated
 from supernets.quantization.kernels import EAGER, Kernels
 
@@ -29,6 +30,17 @@ def stored8(layers: Sequence[Layer]) -> list[str]:
         names += [layer.path + SUM] if layer.sums8 else []
         names += [layer.path] if layer.out8 else []
     return names
+
+
+def moved(layers: Sequence[Layer]) -> dict[str, str]:
+    """Traced layers that take values from one tensor and change none -> that tensor, the first of a chain."""
+    found: dict[str, str] = {}
+    for y in layers:
+        if y.kind == "call" and y.call is not None and y.call.call.op.split(".")[-2:][0] in MOVES:
+            source = y.call.call.args[0]
+            name = y.inputs[source.index]
+            found[y.path] = found.get(name, name)
+    return found
 
 
 def live(layers: Sequence[Layer]) -> frozenset[str]:

@@ -68,6 +68,7 @@ class GraphWriter:
         self.placed: dict[str, Placed] = {}
         self.made: set[str] = set()  # outputs of nodes
         self._grids: dict[str, tuple[str, str]] = {}
+        self.codes: set[str] = set()  # constants that are integer weights
         self._constants: set[str] = set()
         self._reads = 0
 
@@ -165,6 +166,7 @@ class GraphWriter:
 
     def weights(self, path: str, codes: NDArray[np.int8], scale: Floats, bits: int) -> str:
         """Integer weights (c_out, ...) as floats."""
+        self.codes.add(f"{path}.weight")
         if bits > 4:
             stored = self.constant(f"{path}.weight", codes)
         else:

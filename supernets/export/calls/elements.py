@@ -16,7 +16,9 @@ def one(op: str, **attributes: Any) -> Emit:
     """Of one tensor, a node of this type."""
 
     def emit(site: Site) -> None:
-        site.write(op, site.read(site.args[0], site.made.dtype if site.made.is_floating_point() else None), **attributes)
+        site.write(
+            op, site.read(site.args[0], site.made.dtype if site.made.is_floating_point() else None), **attributes
+        )
 
     return emit
 
@@ -217,7 +219,7 @@ def prelu(site: Site) -> None:
     column = slopes.value.reshape(-1, *[1] * (x.value.dim() - 2)) if slopes.constant else None
     if column is None:
         raise site.refused("with computed slopes")
-    site.write("PRelu", site.read(x), site.constant(column))
+    site.write("PRelu", site.read(x), site.constant(column.detach()))
 
 
 def glu(site: Site) -> None:

@@ -146,15 +146,15 @@ def conv_transpose(site: Site) -> None:
     names = [site.read(weight)] + ([] if bias is None else [site.read(bias)])
     attributes = windows(weight.value.shape[2:], stride, padding, dilation)
     groups = int(site.at(6, "groups", 1))
-    site.write("ConvTranspose", site.read(x), *names, group=groups, output_padding=more * (rank // len(more)), **attributes)
+    site.write(
+        "ConvTranspose", site.read(x), *names, group=groups, output_padding=more * (rank // len(more)), **attributes
+    )
 
 
 def windows(kernel: Any, stride: Any, padding: Any, dilation: Any) -> dict[str, list[int]]:
     """Attributes of a convolution over as many dimensions as its kernel has; one number may stand for all."""
     rank = len(kernel)
-    strides, dilations = (
-        [v] * rank if isinstance(v, int) else list(v) * (rank // len(v)) for v in (stride, dilation)
-    )
+    strides, dilations = ([v] * rank if isinstance(v, int) else list(v) * (rank // len(v)) for v in (stride, dilation))
     spans = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
     if isinstance(padding, str):
         before = [span // 2 if padding == "same" else 0 for span in spans]

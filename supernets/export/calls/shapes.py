@@ -122,7 +122,9 @@ def roll(site: Site) -> None:
     for shift, dim in zip(_tuple(shifts), _tuple(dims), strict=True):
         n = x.value.shape[dim]
         cut, axis = n - shift % n, site.numbers((dim,))
-        parts = [site.step("Slice", name, site.numbers((a,)), site.numbers((b,)), axis) for a, b in ((cut, n), (0, cut))]
+        parts = [
+            site.step("Slice", name, site.numbers((a,)), site.numbers((b,)), axis) for a, b in ((cut, n), (0, cut))
+        ]
         name = site.step("Concat", *parts, axis=dim)
     site.write("Identity", name)
 

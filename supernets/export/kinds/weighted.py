@@ -39,8 +39,10 @@ def parameters(writer: GraphWriter, layer: Layer, module: nn.Module | None) -> l
         weight = writer.weights(path, codes.numpy(), scale.numpy(), module.bits)
         steps = (module.bias * sign).to(torch.int32)
         return [weight, writer.bias(path, steps.numpy(), (scale * module.input_scale).numpy())]
-    assert isinstance(module, nn.Conv2d | nn.Linear | TiedLinear)
-    weights = writer.constant(f"{layer.weight_of or path}.weight", module.weight.detach().numpy())
+    assert isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | TiedLinear)
+    name = f"{layer.weight_of or path}.weight"
+    name = f"{path}.weight" if name in writer.codes else name  # the first use of the layer is one of integers
+    weights = writer.constant(name, module.weight.detach().numpy())
     if module.bias is None:
         return [weights]
     return [weights, writer.constant(f"{path}.bias", module.bias.detach().numpy())]
