@@ -196,7 +196,7 @@ class GraphWriter:
         self, output: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT,
         metadata: Mapping[str, str] | None = None, more: Sequence[tuple[str, tuple[int, ...], int]] = (),
     ) -> bytes:  # fmt: skip
-        """The checked model, serialised. ``output`` must exist as a float tensor (or of ``dtype``); so must ``more``."""
+        """The checked model, serialised. ``output`` must exist, of ``dtype``; so must ``more`` of them."""
         declared = ((output, shape, dtype), *more)
         outputs = [helper.make_tensor_value_info(name, of, sizes) for name, sizes, of in declared]
         graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
