@@ -6,21 +6,34 @@ A record's field is a constant or the name of a choice. Shapes, tensor formats a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from spaces.choice import Value
 from spaces.decode import NotAnOutline, field, record
 from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Layer, Record
-from spaces.resolve import number, resolve
+from spaces.resolve import number, resolve, whole
 from spaces.single import Resolver
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
     from spaces.batch import Batch
+
+
+Takes = tuple[tuple[tuple[int, ...], str], ...]
+"""Sizes and type of each input of a traced network."""
+
+
+class CallSizes(NamedTuple):
+    """Of a traced record over n architectures, (n,) each: of what it gives, among its arguments, of what it holds."""
+
+    made: tuple[Ints, ...]
+    args: tuple[Ints, ...]
+    held: tuple[Ints, ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class Outline:
     classes: int
     records: tuple[Record, ...]
     resolution: Field | None = None  # height and width
-    takes: tuple[tuple[tuple[int, ...], str], ...] = ()
+    takes: Takes = ()
 
     @property
     def _input(self) -> tuple[Field, Field, Field]:
@@ -87,6 +100,16 @@ class Outline:
         """Every record resolved over a batch, in order."""
         return resolve(self.records, self._input, len(batch), lambda name: _of_batch(batch, name))
 
+    def sizes(self, batch: Batch) -> dict[str, CallSizes]:
+        """Sizes of every traced record, by its path."""
+        nothing = np.zeros(len(batch), np.int64)
+
+        def numbers(found: Iterable[Field]) -> tuple[Ints, ...]:
+            return tuple([whole(f, nothing, lambda name: _of_batch(batch, name)) for f in found])
+
+        calls = [(r.path, r.call) for r in self.records if r.call is not None]
+        return {p: CallSizes(numbers(c.dims), numbers(c.sizes()), numbers(c.weight)) for p, c in calls}
+
     def input_sizes(self, batch: Batch) -> Ints:
         """Channels, height and width of the network's input (3, n)."""
         nothing = np.zeros(len(batch), np.int64)
@@ -109,4 +132,4 @@ def _of_batch(batch: Batch, name: str) -> tuple[Bools, list[Value], Ints]:
     return codes >= 0, list(batch.space.choices[column].values), np.maximum(codes, 0)
 
 
-__all__ = ["INPUT", "WEIGHTED", "Chosen", "Columns", "Layer", "Outline", "Record"]
+__all__ = ["INPUT", "WEIGHTED", "CallSizes", "Chosen", "Columns", "Layer", "Outline", "Record", "Takes"]

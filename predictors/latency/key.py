@@ -7,6 +7,12 @@ equal key in every space.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from spaces.call import Given
+
+Tensors = tuple[tuple[str, tuple[int, ...]], ...]
+"""Form and sizes of each."""
 
 
 @dataclass(frozen=True, order=True)
@@ -64,4 +70,43 @@ class BoundaryKey:
         return f"{self.op} {self.c}@{self.h}x{self.w}"
 
 
-Key = LayerKey | BoundaryKey
+@dataclass(frozen=True, order=True)
+class CallKey:
+    """One operation of a traced network.
+
+    ``op``: its kind of layer; ``call`` the operation with its ``args`` and ``options``. ``inputs``: form and sizes of
+    each tensor that it computes with: ``u8``, a type of torch's, or that with ``held`` before it, for what no input
+    changes. ``held``: sizes of its own weight, ``weight`` the format of that; ``target``: form of what it gives.
+    """
+
+    op: str
+    call: str
+    args: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...]
+    inputs: Tensors
+    held: tuple[int, ...]
+    weight: str
+    target: str
+    activation: str
+
+    @property
+    def source(self) -> str:
+        """Whether its kernel computes with integers."""
+        return "u8" if self.weight not in ("f32", "") else "f32"
+
+    def __str__(self) -> str:
+        """Like ``aten.conv2d.default([2, 2], [1, 1], [1, 1], 1) w8c[64x32x3x3] u8[1x32x9x9] > u8 relu``."""
+        said = ", ".join([*map(_shown, self.args), *(f"{name}={_shown(value)}" for name, value in self.options)])
+        tensors = [*([(self.weight, self.held)] if self.held else []), *self.inputs]
+        shown = " ".join(f"{form}[{'x'.join(map(str, sizes))}]" for form, sizes in tensors)
+        after = "" if self.activation == "none" else f" {self.activation}"
+        return f"{self.call}({said}) {shown} > {self.target}{after}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Given):
+        return f"@{value.index}"
+    return f"[{', '.join(map(_shown, value))}]" if isinstance(value, tuple) else str(value)
+
+
+Key = LayerKey | BoundaryKey | CallKey

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from predictors.latency.called import work_of
 from predictors.latency.table import Table
-from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.outline import WEIGHTED
 
@@ -79,7 +79,7 @@ def features(
 ) -> Floats:
     """(n, 8) sums of table rows and counts, in the order of ``FEATURES``."""
     batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
-    todo = work(space.outline.table(batch), weight_names(menu), batch_size)
+    todo = work_of(batch, weight_names(menu), batch_size)
     sums = np.zeros((len(batch), len(FEATURES)))
     for key, rows in todo.kernels:
         column = 2 if key.op not in WEIGHTED else int(key.source == "u8")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.latency.key import BoundaryKey, LayerKey
+from predictors.latency.key import BoundaryKey, CallKey, LayerKey
 from predictors.latency.standing import READS, standing
 from spaces.cost import of_input
 from spaces.outline import Columns
@@ -32,7 +32,7 @@ class Work:
     float layer to float layer, in their kernels' own layout.
     """
 
-    kernels: list[tuple[LayerKey, Rows]]
+    kernels: Sequence[tuple[LayerKey | CallKey, Rows]]
     boundaries: list[tuple[BoundaryKey, Rows]]
     layers: Ints
     links: Ints

@@ -12,7 +12,7 @@ from spaces.layers import WEIGHTED, Record
 from spaces.precision import Precision
 from supernets.export.calls import CALLS, FOLDED, NotExportable
 from supernets.export.kinds import KINDS
-from supernets.export.traced import finish, traced, without_form
+from supernets.export.traced import finish, operation_name, traced, without_form
 from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
 from supernets.plain import Network
@@ -25,7 +25,7 @@ def check(space: Space) -> None:
         for p in space.precisions.get(r.path, ()):
             if not _stored(p):
                 raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
-        if r.call is not None and r.kind == "call" and r.call.op.split(".")[-2:][0] not in {*CALLS, *FOLDED}:
+        if r.call is not None and r.kind == "call" and operation_name(r.call.op) not in {*CALLS, *FOLDED}:
             raise NotExportable(f"{said}: {without_form(r.path, r.call.op)} [not-exportable]")
         if r.call is None and r.kind not in (*KINDS, "select"):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")

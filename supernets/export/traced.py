@@ -7,14 +7,14 @@ computed once, by torch, and held as constants.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spaces import INPUT, Layer
-from spaces.call import Given
+from spaces.call import Call, Given
 from supernets.export.calls import CALLS, FOLDED, NotExportable, Operand, Site
 from supernets.export.calls.products import windows
 from supernets.export.calls.site import TYPES
@@ -80,7 +80,8 @@ class Writing:
         return name, tuple(value.shape), TYPES[value.dtype]
 
     def _layer(self, y: Layer) -> None:
-        if self._is_constant(y):
+        assert y.call is not None
+        if is_constant(y.kind, y.call.call, y.inputs, self._constant):
             self._constant.add(y.path)
             if self._writer.stored8(y.path):
                 self._writer.constant(y.path, self._values[y.path].numpy())
@@ -92,20 +93,9 @@ class Writing:
 
     # -- operations
 
-    def _is_constant(self, y: Layer) -> bool:
-        assert y.call is not None
-        if y.kind != "call":
-            return y.kind == "parameter"
-        said = y.call.call
-        if _base(said.op) in FOLDED:
-            return True
-        options = tuple(value for name, value in said.options if name != "device")
-        reads = {y.inputs[i] for i in _given((said.args, options))}
-        return reads <= self._constant
-
     def _call(self, y: Layer) -> None:
         assert y.call is not None
-        said, name = y.call.call, _base(y.call.call.op)
+        said, name = y.call.call, operation_name(y.call.call.op)
         if name == "getitem" and y.inputs == (INPUT,) and len(self._network.takes) > 1:
             self._input(y.path)
             return
@@ -190,6 +180,19 @@ def finish(writer: GraphWriter, y: Layer, path: str, sums: str) -> None:
         writer.store(path)
 
 
+def is_constant(kind: str, call: Call, inputs: Sequence[str], known: Collection[str]) -> bool:
+    """Whether what a traced layer gives is the same for every input; ``known`` are paths of which that is known."""
+    if kind != "call":
+        return kind == "parameter"
+    return operation_name(call.op) in FOLDED or {inputs[i] for i in reads(call)} <= set(known)
+
+
+def reads(call: Call) -> list[int]:
+    """Numbers of the inputs that an operation computes with, in order."""
+    options = tuple(value for name, value in call.options if name != "device")
+    return list(dict.fromkeys(_given((call.args, options))))
+
+
 def _given(value: Any) -> Iterator[int]:
     if isinstance(value, Given):
         yield value.index
@@ -198,5 +201,6 @@ def _given(value: Any) -> Iterator[int]:
             yield from _given(item)
 
 
-def _base(op: str) -> str:
+def operation_name(op: str) -> str:
+    """``add`` of ``aten.add.Tensor``."""
     return op.split(".")[1] if "." in op else op

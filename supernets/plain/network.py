@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import INPUT, Architecture, Layer, Space
+from spaces.outline import Takes
 from supernets.functions import ACTIVATIONS
 from supernets.graph import program, run, stored8
 from supernets.plain.fresh import FRESH, fresh
@@ -29,7 +30,7 @@ class Network(nn.Module):
         grids: Mapping[str, Grid],
         input_shape: tuple[int, int, int],
         resized: bool = False,
-        takes: tuple[tuple[tuple[int, ...], str], ...] = (),
+        takes: Takes = (),
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)

@@ -91,7 +91,10 @@ class Builder:
         taps = 1 if linear else math.prod(axis.most for axis in weight[2:])
         groups = 1 if linear else args[3]
         eps = 0.0 if w.norm is None else float(self.walk.steps[w.norm].node.args[7])
-        call = Call(step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps, again=w.again)
+        call = Call(
+            step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps, again=w.again,
+            **self._given_out(step),
+        )  # fmt: skip
         when = self._when(node.name)
         precision: str | Chosen = self.options.precision[0]
         if len(self.options.precision) > 1:
@@ -117,8 +120,9 @@ class Builder:
         chw = self._chw(dims, 1)
         weight = (self.widths.axis(dims[1]),)
         call = Call(
-            step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7])
-        )
+            step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7]),
+            **self._given_out(step),
+        )  # fmt: skip
         path = self.layers.norms[node.name]
         when = self._when(node.name)
         self._add(node, Record(path, "batch_norm", (self._read(node.args[0]),), norm=True, exists_when=when, call=call))
@@ -132,7 +136,7 @@ class Builder:
             options.append(("device", self._given(INPUT, inputs)))
         call = Call(
             step.op, args, tuple(options) if step.op == node.op else (), reads=self._chw(step.dims),
-            shape=self._chw(step.dims), macs=self.widths.size(step.macs) if step.macs else 0,
+            shape=self._chw(step.dims), macs=self.widths.size(step.macs) if step.macs else 0, **self._given_out(step),
         )  # fmt: skip
         path = self.layers.unique(".".join(part for part in (node.module, base(step.op)) if part))
         when = self._when(node.name)
@@ -154,7 +158,7 @@ class Builder:
     def _argument(self, number: int, step: Step) -> str:
         path = f"inputs.{number}"
         chw = self._chw(step.dims)
-        call = Call("getitem", (Given(0), number), reads=chw, shape=chw)
+        call = Call("getitem", (Given(0), number), reads=chw, shape=chw, **self._given_out(step))
         self.records.append(Record(path, "call", (INPUT,), call=call))
         return path
 
@@ -206,6 +210,14 @@ class Builder:
         if isinstance(value, float) and not math.isfinite(value):
             return f"torch.{value}"
         return value
+
+    def _given_out(self, step: Step) -> dict[str, Any]:
+        """Sizes and type of the one tensor that it gives."""
+        if not isinstance(step.dims, tuple):
+            return {}
+        dims = tuple(self.widths.size([dim]) for dim in step.dims)
+        batched = tuple(i for i, dim in enumerate(step.dims) if self.walk.has_batch(dim))
+        return {"dims": dims, "batched": batched, "dtype": str(step.node.dtype)}
 
     def _chw(self, dims: Any, channels: int | None = None) -> tuple[Field, Field, Field]:
         """Channels, height and width of a tensor; of one that is no picture the last dimension and all others."""
