@@ -15,13 +15,13 @@ from supernets.export.kinds import KINDS
 from supernets.export.traced import finish, operation_name, traced, without_form
 from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
-from supernets.plain import Network
+from supernets.plain import Network, fresh_network
 
 
 def check(space: Space) -> None:
     """Whether every network of this space can be exported. Raises :class:`NotExportable` naming the first layer."""
+    said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
     for r in space.outline.records:
-        said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
         for p in space.precisions.get(r.path, ()):
             if not _stored(p):
                 raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
@@ -29,6 +29,11 @@ def check(space: Space) -> None:
             raise NotExportable(f"{said}: {without_form(r.path, r.call.op)} [not-exportable]")
         if r.call is None and r.kind not in (*KINDS, "select"):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
+    if space.outline.takes:
+        try:
+            onnx(fresh_network(space, space.largest))  # what an operation is called with may have no form either
+        except NotExportable as error:
+            raise NotExportable(f"{said}: {error}") from None
 
 
 def _stored(precision: Precision) -> bool:
