@@ -6,10 +6,14 @@ equal key in every space.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from spaces.call import Given
+from spaces.layers import WEIGHTED
+
+_BYTES = {"f32": 4, "w8c": 1}
 
 Tensors = tuple[tuple[str, tuple[int, ...]], ...]
 """Form and sizes of each."""
@@ -40,6 +44,14 @@ class LayerKey:
     rows: int = 0
     others: int = 0
     lies: str = "picture"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of its weight, without scales; 0 of what has none."""
+        if self.op not in WEIGHTED:
+            return 0
+        terms = self.c_in // self.groups * (self.kernel**2 if self.op == "conv" else 1)
+        return terms * self.c_out * _BYTES[self.weight]
 
     def __str__(self) -> str:
         """Like ``conv k3 s1 g1 64x64@28x28 b1 w8c/u8>u8 relu``; what few layers have stands behind it."""
@@ -93,6 +105,11 @@ class CallKey:
     def source(self) -> str:
         """Whether its kernel computes with integers."""
         return "u8" if self.weight not in ("f32", "") else "f32"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of its weight, without scales; 0 of what has none."""
+        return math.prod(self.held) * _BYTES[self.weight] if self.op in WEIGHTED else 0
 
     def __str__(self) -> str:
         """Like ``aten.conv2d.default([2, 2], [1, 1], [1, 1], 1) w8c[64x32x3x3] u8[1x32x9x9] > u8 relu``."""
