@@ -103,9 +103,9 @@ class Writing:
             raise NotExportable(f"{without_form(y.path, said.op)} [not-exportable]")
         options = {key: self._filled(value, y) for key, value in said.options if key != "device"}
         args = self._filled(said.args, y)
-        CALLS[name](Site(self._writer, y.path, said.op, args, options, self._values[y.path]))
-        if self._writer.stored8(y.path):
-            self._writer.store(y.path)
+        sums = y.path if y.activation == "none" else y.path + SUM
+        CALLS[name](Site(self._writer, sums, said.op, args, options, self._values[y.path]))
+        finish(self._writer, y, y.path, sums)
 
     def _filled(self, value: Any, y: Layer) -> Any:
         if isinstance(value, Given):

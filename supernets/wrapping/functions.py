@@ -1,11 +1,14 @@
-"""Activation functions that the record of the layer before them takes along, so that integer kernels can."""
+"""Activation functions that the record of the layer before them takes along, so that integer kernels can.
+
+Layers are those with weights, norms, and sums of two tensors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from supernets.wrapping.depth import Depth
-from supernets.wrapping.nodes import Node
+from supernets.wrapping.nodes import Node, Ref
 from supernets.wrapping.sites import Layers
 from supernets.wrapping.walk import at
 
@@ -23,13 +26,14 @@ _NAMES: Mapping[str, str] = {
 
 
 def activations(layers: Layers, depth: Depth) -> dict[str, tuple[str, str]]:
-    """Node -> (name of its function, node of the convolution or linear layer that alone it reads).
+    """Node -> (name of its function, node of the layer that alone it reads).
 
     Not where the layer ends a block that can be left out: what passes it by is no output of the layer.
     """
     found: dict[str, tuple[str, str]] = {}
-    for name, weighted in layers.weighted.items():
-        end = weighted.norm or name
+    sums = [n.name for n in layers.trace.nodes if n.op == "aten.add.Tensor" and all(isinstance(a, Ref) for a in n.args)]
+    ends = {name: weighted.norm or name for name, weighted in layers.weighted.items()}
+    for name, end in {**ends, **{n: n for n in (*layers.norms, *sums)}}.items():
         readers = layers.readers[end]
         if len(readers) != 1 or end in depth.before or depth.when.get(readers[0].name) != depth.when.get(end):
             continue

@@ -76,9 +76,13 @@ class Builder:
         else:
             self._call(node, step)
 
-    def _ended(self, node: Node, weighted: str) -> None:
-        """A norm or an activation function that the record of a layer holds."""
-        self.names[node.name] = self._passed(node, self.layers.weighted[weighted].path, self._when(node.name))
+    def _ended(self, node: Node, source: str) -> None:
+        """A norm or an activation function that the record of a layer holds; a sum has what passes it by among its
+        inputs."""
+        layer = self.layers.weighted.get(source)
+        path = layer.path if layer is not None else self.layers.norms.get(source)
+        when = self._when(node.name)
+        self.names[node.name] = self.names[source] if path is None else self._passed(node, path, when)
 
     # -- kinds of records
 
@@ -112,7 +116,7 @@ class Builder:
 
     def _function(self, node: Node) -> str:
         """The activation function after a layer."""
-        return next((name for name, weighted in self.functions.values() if weighted == node.name), "none")
+        return next((name for name, source in self.functions.values() if source == node.name), "none")
 
     def _norm(self, node: Node, step: Step) -> None:
         dims = step.dims
@@ -125,10 +129,12 @@ class Builder:
         )  # fmt: skip
         path = self.layers.norms[node.name]
         when = self._when(node.name)
-        self._add(node, Record(path, "batch_norm", (self._read(node.args[0]),), norm=True, exists_when=when, call=call))
+        reads, function = (self._read(node.args[0]),), self._function(node)
+        self._add(node, Record(path, "batch_norm", reads, norm=True, activation=function, exists_when=when, call=call))
 
     def _call(self, node: Node, step: Step) -> None:
-        before = self.depth.before.get(node.name)
+        end = next((name for name, (_, source) in self.functions.items() if source == node.name), node.name)
+        before = self.depth.before.get(end)
         inputs = [] if before is None else [self._read(Ref(before))]
         args = tuple(self._arg(a, inputs) for a in step.args)
         options = [(k, self._arg(v, inputs)) for k, v in node.options.items() if k not in {*_DROPPED, "device"}]
@@ -140,7 +146,10 @@ class Builder:
         )  # fmt: skip
         path = self.layers.unique(".".join(part for part in (node.module, base(step.op)) if part))
         when = self._when(node.name)
-        self._add(node, Record(path, "call", tuple(inputs) or (INPUT,), exists_when=when, call=call))
+        function = self._function(node)
+        self._add(
+            node, Record(path, "call", tuple(inputs) or (INPUT,), activation=function, exists_when=when, call=call)
+        )
 
     def _held(self, node: Node) -> str:
         """The record of a parameter, made where it is first read."""
