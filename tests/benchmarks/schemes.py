@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,12 +24,12 @@ from torch import Tensor
 
 from nas.data import Dataset, Shuffled, Split
 from nas.evaluate import Evaluator
-from nas.experiment import Experiment, load
+from nas.experiment import Experiment
 from nas.stages.train import dataset_of
 from spaces.randomness import generator, seed_for
 from supernets import Supernet, build, train
 from supernets.training import SCHEMES, Setting
-from tests.benchmarks.families import _Nowhere
+from tests.benchmarks import common
 
 SPACE = """\
 name: schemes
@@ -56,13 +55,10 @@ def experiment(scheme: str, given: argparse.Namespace) -> Experiment:
     """The checked file of a scheme, ``name`` or ``name:option=value:option=value``."""
     name, *options = scheme.split(":")
     written = "".join(f", {option.replace('=', ': ')}" for option in options)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "schemes.yaml"
-        file.write_text(SPACE.format(
-            dataset=given.dataset, root=given.root.resolve(), precision=given.precision, scheme=name,
-            epochs=given.epochs, options=written,
-        ))  # fmt: skip
-        return load(file)
+    return common.experiment(SPACE.format(
+        dataset=given.dataset, root=given.root.resolve(), precision=given.precision, scheme=name,
+        epochs=given.epochs, options=written,
+    ))  # fmt: skip
 
 
 def examples(asked: Experiment, seed: int, given: argparse.Namespace) -> tuple[Dataset, Shuffled]:
@@ -104,7 +100,7 @@ def measured(asked: Experiment, seed: int, given: argparse.Namespace, epochs: in
     counter, taken = Counter(net), []
     start = time.monotonic()
     recipe = replace(asked.train.recipe(), epochs=epochs)
-    train(net, batches, recipe, _Nowhere(), seed_for(seed, "train"), lambda *step: taken.append(step))
+    train(net, batches, recipe, common.Nowhere(), seed_for(seed, "train"), lambda *step: taken.append(step))
     seconds, passes = time.monotonic() - start, counter.passes
     evaluate = Evaluator(net, dataset, batches)
     drawn = asked.space.sample_many(RANDOM, generator(seed, "benchmark"), by_choice=True)
