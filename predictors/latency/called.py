@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from predictors.latency.key import BoundaryKey, CallKey
-from predictors.latency.work import Ints, Rows, Work, work
+from predictors.latency.work import Ints, Rows, Work, packed, work
 from spaces import INPUT, Batch, Record
 from spaces.axis import Axis
 from spaces.call import Given
@@ -127,8 +127,8 @@ class _Called:
         stored = [self.stored8[at_each(c.inputs[:, i])] for i in read]
         columns = [c.runs8 * c.weight_bits, c.out8, *stored, *own.args, *held, *(s for shape in shapes for s in shape)]
         matrix = np.stack([np.broadcast_to(column, len(c.exists))[rows] for column in columns], axis=1)
-        distinct, group = np.unique(matrix.astype(np.int64), axis=0, return_inverse=True)
-        for number, row in enumerate(distinct.tolist()):
+        _, first, group = np.unique(packed(matrix.astype(np.int64)), return_index=True, return_inverse=True)
+        for number, row in enumerate(matrix[first].tolist()):
             values = iter(row)
             bits, target = next(values), next(values)
             eights = [next(values) for _ in read]
