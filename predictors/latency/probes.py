@@ -33,7 +33,8 @@ def empty_model() -> bytes:
 def key_model(key: Key, batch: int = 1) -> bytes:
     """The model whose time, less that of a call, is the row of ``key``."""
     if isinstance(key, CallKey):
-        return call_model(key)
+        pool = _integer_pool(key)
+        return call_model(key) if pool is None else _integer_pool_model(pool)
     return _boundary_model(key, batch) if isinstance(key, BoundaryKey) else _layer_model(key)
 
 
@@ -129,6 +130,17 @@ def _given(writer: GraphWriter, name: str, placed: Placed, integer: bool) -> Non
         writer.node("Transpose", [f"{name}:nhwc"], f"{name}:q", perm=[0, 3, 1, 2])
     else:
         writer.input(f"{name}:q", shape, TensorProto.UINT8)
+
+
+def _integer_pool(key: CallKey) -> LayerKey | None:
+    """The key of a family's layer for the mean over all places of a picture, from 8 bits to 8 bits."""
+    form, sizes = key.inputs[0] if key.inputs else ("", ())
+    over = key.args[1:2] in (((2, 3),), ((-2, -1),)) if key.call == "aten.mean.dim" else key.args[1:2] == ((1, 1),)
+    known = key.call in ("aten.mean.dim", "aten.adaptive_avg_pool2d.default")
+    if not known or not over or (form, key.target, key.activation, len(sizes)) != ("u8", "u8", "none", 4):
+        return None
+    b, c, h, w = sizes
+    return LayerKey("pool", 1, 1, c, c, h, w, b, "f32", "u8", "u8", "none")
 
 
 def _integer_pool_model(key: LayerKey) -> bytes:

@@ -14,6 +14,7 @@ from predictors.latency.key import CallKey
 from predictors.latency.model import weight_names
 from predictors.latency.probes import key_model
 from predictors.latency.profile import Target, distinct_keys, keys_of, whole_network
+from spaces.call import Given
 from spaces.randomness import generator
 from supernets import Wrapped, wrap
 from tests.supernets.wrapping.models import MODELS, made
@@ -79,6 +80,12 @@ def test_keys_are_texts_of_what_is_called_with_which_sizes() -> None:
     } | {key: count for key, count in eight.items() if "16" in key or "max_pool" in key}
     batched = {str(key) for key, _ in work_of(space.batch([space.largest]), NAMES, 4).kernels}
     assert "aten.conv2d.default([1, 1], [1, 1], [1, 1], 1) f32[8x3x3x3] torch.float32[4x3x8x8] > f32 relu" in batched
+
+
+def test_the_mean_over_a_picture_is_timed_as_networks_run_it() -> None:
+    """Alone the runtime would turn it to channels first and back."""
+    key = CallKey("call", "aten.mean.dim", (Given(0), (2, 3), True), (), (("u8", (1, 16, 8, 8)),), (), "", "u8", "none")
+    assert backend.audit(key_model(key), []).kernels == {"QLinearGlobalAveragePool": 1}
 
 
 def test_every_key_of_a_small_space_is_found() -> None:
