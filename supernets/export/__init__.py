@@ -2,6 +2,7 @@
 
 from supernets.export.calls import NotExportable
 from supernets.export.onnx import check, onnx
+from supernets.export.program import loaded, program
 from supernets.export.writer import GraphWriter
 
-__all__ = ["GraphWriter", "NotExportable", "check", "onnx"]
+__all__ = ["GraphWriter", "NotExportable", "check", "loaded", "onnx", "program"]
