@@ -21,11 +21,12 @@ from nas.data.tasks import Agreement, Task
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
-from spaces import Architecture, Layer
+from spaces import Architecture, Layer, stored
 from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 
 MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
+OUTLINE, PROGRAM = "outline.json", "program.pt2"
 _BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
 
 
@@ -58,7 +59,7 @@ class Delivered:
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
-    """Write ``exports/<key>/`` with model, architecture, weights, facts of the data, after the proof that they agree.
+    """Write ``exports/<key>/`` with all that a network is, after the proof that its forms agree.
 
     Raises:
         ProofFailed: codes differ, too few predictions agree, or a layer runs on another kernel than intended.
@@ -79,11 +80,15 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     task = evaluate.dataset.task
     agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)
     audit = _audited(architecture, network, model, asked.device.threads)
+    program = _program(network, examples, asked.device.batch) if asked.program else None
     folder = exports / architecture.key
     files.write_atomic(folder / MODEL, model)
+    if program is not None:
+        files.write_atomic(folder / PROGRAM, program)
     about = {"key": architecture.key, "architecture": dict(architecture), **interface}
     files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
+    files.write_json(folder / OUTLINE, stored.to_json(asked.space))
     files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
     split = evaluate.dataset.validation
     validation = task.quality(in_supernet[: len(split)], split.labels)
@@ -132,6 +137,16 @@ def _agreement(
         if not agreement.kept:
             raise ProofFailed(f"{architecture.key}: supernet and {name} differ: {agreement.said}")
     return found[1]
+
+
+def _program(network: Network, examples: Split, batch: int) -> bytes:
+    """As a program of torch. Raises :class:`ProofFailed` where it does not give what the network gives."""
+    made = export.program(network, batch)
+    images = torch.from_numpy(resized(examples.images[:batch].numpy(), (batch, *network.input_shape)))
+    with torch.no_grad():
+        if not torch.allclose(export.loaded(made)(images), network(images), rtol=1e-4, atol=1e-5):
+            raise ProofFailed("the program of torch.export and the extracted network differ")
+    return made
 
 
 def _audited(architecture: Architecture, network: Network, model: bytes, threads: int) -> backend.Audit:

@@ -27,7 +27,7 @@ from supernets.elastic import (
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
-from supernets.graph import Program, program, run
+from supernets.graph import Program, moved, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
@@ -142,14 +142,17 @@ class Supernet(nn.Module):
         batches = [x if isinstance(x, tuple) else (x,) for x in images]
         if len({len(x[0]) for x in batches}) != 1:
             raise ValueError(f"calibration needs equally large batches, got sizes {[len(x[0]) for x in batches]}")
-        records = Records()
-        with self._selected(Selection(architecture, self._program(architecture), records=records)):
+        records, running = Records(), self._program(architecture)
+        with self._selected(Selection(architecture, running, records=records)):
             for x in batches:
                 self(*x)
         grids = {}
         for name, ranges in records.ranges.items():
             low, high = torch.stack(ranges).mean(dim=0)
             grids[name] = activation_grid(low, high, ACTIVATION)
+        grids |= {
+            name: grids[source] for name, source in moved(running.layers).items() if name in grids and source in grids
+        }
         moments = {path: pooled(parts) for path, parts in records.moments.items()}
         return Calibration(moments, grids, {path: mean_grid(found) for path, found in records.inputs.items()})
 

@@ -36,6 +36,27 @@ def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> li
     return [a for a in dict.fromkeys(drawn) if a not in fitted][:HELD_OUT] or list(fitted[::4])
 
 
+def table_entry(asked: Experiment, seed: int, store: Store, used: str | None = None) -> Entry:
+    """Where the table of this experiment and seed is, measured on this device, or where it belongs.
+
+    A table that is measured on is an entry of its own, made ``after`` the one before: the last one that is complete, or
+    the one of the digest ``used``.
+    """
+    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
+    networks = files.sha256("".join(a.key for a in (*fitted, *held_out(asked, seed, fitted))).encode())[:16]
+    device = asked.device.target().fingerprint()
+    entry = store.entry(
+        "profile", {"space": asked.space.digest, "device": device, "networks": networks, "order": ORDER}
+    )
+    while entry.complete and entry.digest != used and (after := _after(store, entry)).complete:
+        entry = after
+    return entry
+
+
+def _after(store: Store, entry: Entry) -> Entry:
+    return store.entry("profile", {**entry.inputs, "after": entry.digest})
+
+
 def profiled(
     asked: Experiment,
     seed: int,
@@ -58,7 +79,7 @@ def profiled(
         entry, table = None, read_table(table_file, asked, seed)
         progress.outcome = f"answered from {table_file}"
     else:
-        entry, table = _measured(asked, fitted, judged, store, progress, used, minutes)
+        entry, table = _measured(asked, seed, (fitted, judged), store, progress, used, minutes)
     if table.predicted and table.interpolation is None:  # for keys that no draw has met
         table = table.completed(distinct_keys(space, target))
     model = fit(space, table, target.menu, target.batch, _timed(table, fitted))
@@ -74,28 +95,23 @@ def profiled(
 
 
 def _measured(
-    asked: Experiment, fitted: Sequence[Architecture], judged: Sequence[Architecture], store: Store,
+    asked: Experiment, seed: int, networks: tuple[list[Architecture], list[Architecture]], store: Store,
     progress: Progress, used: str | None, minutes: float | None,
 ) -> tuple[Entry, Table]:  # fmt: skip
-    """The table in its entry. A table that is measured on is a new entry, made ``after`` the one before."""
+    """The table in its entry. ``networks``: those that the model is fitted on, and those that it is judged by."""
     space, target = asked.space, asked.device.target()
     end = time.monotonic() + 60 * MEASURING * (MINUTES if minutes is None else minutes)
-    networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
-    inputs = {"space": space.digest, "device": target.fingerprint(), "networks": networks, "order": ORDER}
-    entry, before = store.entry("profile", inputs), None
-    while entry.complete and entry.digest != used:
-        after = store.entry("profile", {**inputs, "after": entry.digest})
-        if not after.complete and not (minutes and entry.facts["predicted"]):
-            break
-        entry, before = after, entry
+    entry, before = table_entry(asked, seed, store, used), None
+    if entry.complete and minutes and entry.facts["predicted"]:
+        entry, before = _after(store, entry), entry
     with entry.lock():
         if not entry.complete:
             partial = _Partial(entry, before)
             table = profile(
-                space, target, [*fitted, *judged], partial, lambda done, total: progress("model", done, total),
-                lambda: end - time.monotonic(),
+                space, target, [*networks[0], *networks[1]], partial,
+                lambda done, total: progress("model", done, total), lambda: end - time.monotonic(),
             )  # fmt: skip
-            if not _enough(table, fitted, judged):
+            if not _enough(table, *networks):
                 raise TableError(
                     f"space {space.name}: {len(table.networks)} networks were timed, too few for a latency model "
                     "[too-little-time]\n  hint: go on with more --minutes; what was timed is kept"

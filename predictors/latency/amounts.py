@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
-from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.key import BoundaryKey, CallKey, Key, LayerKey
 from spaces.layers import WEIGHTED
 
 _VALUE_MACS = 20  # multiplications in the time that a value takes to be read or written
 _CHANNELS = 16  # that an integer kernel computes at once
-_NUMBER = re.compile(r"(?<![a-z])\d+")
 _NOTHING = ("",) * 6  # what other keys than layers' have of the parts of a kind
 
 
@@ -42,16 +40,15 @@ class Amounts:
 
 
 def amounts(key: Key) -> Amounts:
-    """Of any key; of one that it does not know, what its text says."""
+    """Of any key."""
     match key:
         case LayerKey():
             return _of_layer(key)
+        case CallKey():
+            return _of_call(key)
         case BoundaryKey():
             values = float(key.c * key.h * key.w)
             return Amounts((key.op, *_NOTHING), 1, values, values, c_in=key.c, c_out=key.c)
-        case _:
-            numbers = [int(number) for number in _NUMBER.findall(str(key))]
-            return Amounts((_NUMBER.sub("#", str(key)), *_NOTHING), 1, math.prod(numbers), max(numbers, default=1))
 
 
 def _of_layer(key: LayerKey) -> Amounts:
@@ -65,3 +62,15 @@ def _of_layer(key: LayerKey) -> Amounts:
         key.batch * macs, key.batch * key.c_in * places, key.batch * key.c_out * made, weights, key.c_in, key.c_out,
         max(key.kernel, 1) ** 2,
     )  # fmt: skip
+
+
+def _of_call(key: CallKey) -> Amounts:
+    """What is written is not in the key; the sizes of other inputs stand in its place."""
+    forms = " ".join(form for form, _ in key.inputs)
+    kind = (key.call, str(key.args), str(key.options), forms, key.weight, key.target, key.activation)
+    read, *others = [float(math.prod(sizes)) for _, sizes in key.inputs] or [1.0]
+    if not key.held or key.op not in WEIGHTED:
+        return Amounts(kind, 1, read, sum(others))
+    c_out, c_in, *taps = key.held
+    weights = float(math.prod(key.held))
+    return Amounts(kind, weights * read / c_in, read, read / c_in * c_out, weights, c_in, c_out, math.prod(taps))

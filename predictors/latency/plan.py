@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from predictors.latency.amounts import amounts
+from predictors.latency.called import work_of
 from predictors.latency.key import Key
 from predictors.latency.model import weight_names
 from predictors.latency.target import Target
-from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.randomness import generator
 
@@ -102,7 +102,7 @@ def keys_of(batch: Batch, target: Target) -> set[Key]:
 
 
 def _counted(batch: Batch, target: Target) -> Counter[Key]:
-    todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
+    todo = work_of(batch, weight_names(target.menu), target.batch)
     counts: Counter[Key] = Counter()
     counts.update({key: len(rows) for key, rows in todo.kernels})
     counts.update({key: len(rows) for key, rows in todo.boundaries})

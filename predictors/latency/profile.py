@@ -76,7 +76,8 @@ def _table(target: Target, networks: Sequence[Architecture], todo: Sequence[Task
 
 def whole_network(space: Space, architecture: Architecture, target: Target) -> bytes:
     """The model of an architecture with random weights."""
-    return network_model(space.outline.layers(architecture), space.outline.input_shape, target.batch)
+    outline = space.outline
+    return network_model(outline.layers(architecture), outline.input_shape, target.batch, outline.takes)
 
 
 def _less(timing: Timing, call: Timing) -> Timing:

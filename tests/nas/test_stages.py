@@ -15,7 +15,7 @@ from nas.experiment import Experiment, load
 from nas.stages import fit as fit_stage
 from nas.stages import profile as profile_stage
 from nas.stages.fit import fitted, subnets
-from nas.stages.profile import HELD_OUT, MIXED, UNIFORM, held_out, judge, profiled, read_table
+from nas.stages.profile import HELD_OUT, LEAST_JUDGED, MIXED, UNIFORM, held_out, judge, profiled, read_table
 from nas.store import Store
 from nas.terminal import Progress, Terminal
 from predictors.latency import Table, TableError, Timing, fit, networks_to_time
@@ -117,14 +117,19 @@ def test_a_table_of_another_seed_lacks_networks(finished: Finished, tmp_path: Pa
         profiled(load(finished.source), 1, Store(tmp_path), finished.table, progress())
 
 
-def test_a_table_that_lacks_a_judge_is_refused(finished: Finished, tmp_path: Path) -> None:
-    """Not only what the fit needs must be there."""
+def test_a_table_that_lacks_judges_is_refused(finished: Finished, tmp_path: Path) -> None:
+    """Not only what the fit needs must be there; but a limit of time may have left out some, and then few judge."""
     made = load(finished.source)
     data = files.read_json(finished.table)
     judges = held_out(made, 0, networks_to_time(made.space, 0, MIXED, UNIFORM))
+    for judge_of in judges[LEAST_JUDGED:]:
+        del data["networks"][judge_of.to_json()]
+    files.write_json(tmp_path / "table.json", data)
+    _, facts, _ = profiled(made, 0, Store(tmp_path), tmp_path / "table.json", progress())
+    assert facts["networks"] == LEAST_JUDGED
     del data["networks"][judges[0].to_json()]
     files.write_json(tmp_path / "table.json", data)
-    with pytest.raises(TableError, match=r"has not measured 1 of the \d+ networks"):
+    with pytest.raises(TableError, match=r"has not measured 17 of the \d+ networks"):
         profiled(made, 0, Store(tmp_path), tmp_path / "table.json", progress())
 
 
