@@ -12,7 +12,7 @@ from predictors.latency.probe import Left, Partial, Progress, Timing, measure
 from predictors.latency.probes import empty_model, key_model, network_model
 from predictors.latency.table import Table
 from predictors.latency.target import Target
-from spaces import Architecture, Space
+from spaces import INPUT, Architecture, Space
 
 
 def profile(
@@ -77,7 +77,11 @@ def _table(target: Target, networks: Sequence[Architecture], todo: Sequence[Task
 def whole_network(space: Space, architecture: Architecture, target: Target) -> bytes:
     """The model of an architecture with random weights."""
     outline = space.outline
-    return network_model(outline.layers(architecture), outline.input_shape, target.batch, outline.takes)
+    layers, shape = outline.layers(architecture), outline.input_shape
+    if outline.resolution is not None:
+        first = next(y for y in layers if INPUT in y.inputs)
+        shape = shape[0], first.h, first.w
+    return network_model(layers, shape, target.batch, outline.takes)
 
 
 def _less(timing: Timing, call: Timing) -> Timing:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from predictors.latency import Target
+from predictors.latency import Table, Target, Timing
+from predictors.latency.amounts import amounts
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.called import work_of
 from predictors.latency.key import CallKey
@@ -96,3 +97,14 @@ def test_every_key_of_a_small_space_is_found() -> None:
     space = wrap(module, inputs, {"width": [0.5, 1], "depth": [1], "precision": ["w8a8"]}).space
     assert set(distinct_keys(space, Target())) == keys_of(space.batch(list(space.enumerate())), Target())
     backend.prepared(whole_network(space, space.largest, Target(batch=2)), 1)()
+
+
+def test_absent_rows_of_traced_networks_are_predicted(net: Wrapped) -> None:
+    """From half of the keys, whatever they are of: every other has a finite time of the right size."""
+    keys = distinct_keys(net.space, Target())
+    ms = {str(key): 1e-9 * amounts(key).effort for key in keys}
+    table = Table({}, 0.001, {str(key): Timing(ms[str(key)], ms[str(key)], 0.0, 15) for key in keys[::2]}, {})
+    found = table.completed(keys)
+    assert set(found.predicted) | set(found.rows) == set(ms)
+    for name, predicted in found.predicted.items():
+        assert 0.2 < (predicted + 0.001) / (ms[name] + 0.001) < 5, name

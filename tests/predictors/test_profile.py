@@ -212,3 +212,15 @@ def test_the_batch_size_is_that_of_the_model() -> None:
 
     space = space_of(CHAIN)
     assert backend.batch_of(whole_network(space, space.largest, Target(batch=5))) == 5
+
+
+def test_a_network_is_timed_in_its_own_resolution() -> None:
+    """Where that is a choice, and not in the largest."""
+    from predictors.latency.backends import onnxruntime as backend
+
+    space = space_of(
+        "model: {family: mobilenet, input: [3, 32, 32], resolution: {choice: [16, 32]}, stem: {width: 8},"
+        " stages: [{width: 8}], head: [{width: 8}]}\n"
+    )
+    shapes = {a["resolution"]: backend.shape_of(whole_network(space, a, TARGET)) for a in space.enumerate()}
+    assert shapes == {16: (1, 3, 16, 16), 32: (1, 3, 32, 32)}
