@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,9 @@ from supernets.elastic import (
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
+    Mixture,
     Moments,
+    Router,
     SignedBatchNorm,
     WrappedWeighted,
     located,
@@ -40,6 +43,8 @@ from supernets.quantization import (
 )
 from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
+
+_APART = 0.01  # of their own draws: experts that are equal would stay so
 
 
 class NotBuildable(ValueError):
@@ -64,10 +69,13 @@ class Supernet(nn.Module):
 
     Shapes: as :func:`supernets.graph.run` says. In ``train()`` mode norms and ranges use the statistics of the
     mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`. ``entangled``: alternatives that differ
-    in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
+    in their kernels alone share weights (:mod:`supernets.elastic.entangled`). ``mixture``: layers have several weights,
+    mixed by the architecture (:mod:`supernets.elastic.experts`).
     """
 
-    def __init__(self, space: Space, seed: int, entangled: bool = False, compiled: bool = False) -> None:
+    def __init__(
+        self, space: Space, seed: int, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
+    ) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
@@ -82,10 +90,37 @@ class Supernet(nn.Module):
             for record in self.outline.records:
                 if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
+            self.mixture = mixture
+            self.router = None if mixture is None else self._mix(mixture)
         self._kernels = kernels.compiled() if compiled else kernels.EAGER
         self.draws = torch.Generator()
         self.draws.manual_seed(seed)
         self._allow()
+
+    def _mix(self, mixture: Mixture) -> Router:
+        """Give every layer with a weight of its own more experts, drawn as the first; the router of them all."""
+        rows, records = {}, {_module_name(record.path): record for record in self.outline.records}
+        for name, module in self.elastic.items():
+            if isinstance(module, ElasticWeighted) and "weight" in dict(module.named_parameters(recurse=False)):
+                rows[name] = len(module.full)
+                for _ in range(mixture.experts - 1):
+                    other = self._largest(records[name])
+                    assert isinstance(other, ElasticWeighted)
+                    module.add_expert(other)
+        return Router(len(self.space.feature_names), rows, mixture)
+
+    @torch.no_grad()
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the ``state_dict`` of a supernet without experts; further experts begin near the first."""
+        added = ("router.", "weights.", "biases.")
+        own = {n: v for n, v in self.state_dict().items() if any(part in n.replace("/", "") for part in added)}
+        self.load_state_dict({**own, **weights})
+        for module in self.elastic.values():
+            if isinstance(module, ElasticWeighted):
+                for other in module.weights:
+                    other.copy_(module.full + _APART * other)
+                for other in module.biases:
+                    other.copy_(module.bias)
 
     def _allow(self) -> None:
         """Tell every layer what precisions it may have; entangled ones have those of all that share the weight."""
@@ -116,6 +151,17 @@ class Supernet(nn.Module):
         """Within it, the supernet computes this subnet. Raises ``ValueError`` for what is not in the space."""
         with self._selected(Selection(architecture, self._program(architecture), calibration)):
             yield
+
+    def routing(self, architecture: Architecture) -> Mapping[str, Tensor]:
+        """Path of each layer of the subnet -> shares of its experts; nothing for layers, or a supernet, without."""
+        if self.router is None:
+            return {}
+        batch = self.space.batch([architecture])
+        features = torch.from_numpy(self.space.encode(batch)[0])
+        owners = {y.path: self._held_by(y.path) for y in self.outline.layers(batch[0])}
+        owners = {path: name for path, name in owners.items() if name in self.router.heads}
+        shares = self.router(features, owners.values())
+        return {path: shares[name] for path, name in owners.items()}
 
     def _program(self, architecture: Architecture) -> Program:
         return program(self.layers(architecture), self.outline.resolution is not None)
@@ -162,7 +208,8 @@ class Supernet(nn.Module):
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         self._narrow.clear()
-        y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+        with self._selected(replace(selection, routing=self.routing(selection.architecture))):
+            y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
         self._narrow.clear()
         return y
 
@@ -172,7 +219,7 @@ class Supernet(nn.Module):
         module = self.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        y = module.linear_part(self._read(module, layer, x), layer)
+        y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
         if module.norm is not None:
             if records is not None:
                 records.moments.setdefault(layer.path, []).append(moments_of(y))
@@ -214,12 +261,13 @@ class Supernet(nn.Module):
     @torch.no_grad()
     def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
         """(c_out,) what a bias in whole steps, as an integer kernel adds it, differs by from the folded bias."""
-        assert layer.precision.weight is not None
-        factor, bias = module.folded(layer, calibration.moments.get(layer.path))
+        assert self._selection is not None
+        shares = self._selection.routing.get(layer.path)
+        factor, bias = module.folded(layer, calibration.moments.get(layer.path), shares)
         if bias is None:
             return None
         scale, _ = calibration.input_grid(layer)
-        step = module.codes(layer).scale * factor * scale
+        step = module.codes(layer, shares).scale * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
     @property
@@ -256,9 +304,13 @@ class Supernet(nn.Module):
 
     def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""
-        module = self.elastic[_module_name(self._owners.get(path, path))]
+        module = self.elastic[self._held_by(path)]
         assert isinstance(module, ElasticLayer)
         return module
+
+    def _held_by(self, path: str) -> str:
+        """Name of the module that holds the weights of the layer at this path."""
+        return _module_name(self._owners.get(path, path))
 
     def weighted(self, path: str) -> ElasticWeighted:
         """The elastic layer at this path, which has a precision."""
@@ -276,11 +328,14 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False) -> Supernet:
+def build(
+    space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
+) -> Supernet:
     """A freshly initialised supernet; the same space and seed give the same weights.
 
     ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
     ``compiled``: the quantizers of activations are compiled in training (:mod:`supernets.quantization.kernels`).
-    Raises :class:`NotBuildable` for a space without layers.
+    ``mixture``: layers have several weights, mixed by the architecture; the first are those that a supernet without it
+    has. Raises :class:`NotBuildable` for a space without layers.
     """
-    return Supernet(space, seed, entangled, compiled)
+    return Supernet(space, seed, entangled, compiled, mixture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -42,9 +43,13 @@ class Records:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is active: the one object that the layers of a supernet go by."""
+    """What is active: the one object that the layers of a supernet go by.
+
+    ``routing``: per layer that has experts, their shares in its weight (:mod:`supernets.elastic.experts`).
+    """
 
     architecture: Architecture
     program: Program
     calibration: Calibration | None = None
     records: Records | None = None
+    routing: Mapping[str, Tensor] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, 
 from supernets.elastic.called import ElasticParameter, SignedBatchNorm, WrappedNorm, WrappedWeighted
 from supernets.elastic.conv import ElasticConv
 from supernets.elastic.entangled import owners
+from supernets.elastic.experts import Mixture, Router
 from supernets.elastic.linear import ElasticLinear
 from supernets.elastic.segments import located
 from supernets.elastic.slices import channel_slice, conv_slice, linear_slice
@@ -37,7 +38,9 @@ __all__ = [
     "ElasticLinear",
     "ElasticParameter",
     "ElasticWeighted",
+    "Mixture",
     "Moments",
+    "Router",
     "SignedBatchNorm",
     "WrappedNorm",
     "WrappedWeighted",
