@@ -68,9 +68,10 @@ def trained(
     asked: Experiment, seed: int, store: Store, batches: Shuffled, progress: Progress
 ) -> tuple[Supernet, Entry]:
     """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
-    net = build(asked.space, seed_for(seed, "train.weights"))
+    recipe = asked.train.recipe()
+    net = build(asked.space, seed_for(seed, "train.weights"), mixture=recipe.mixture)
     if asked.own is not None and asked.own.weights is not None:
-        net.load_state_dict(load(asked.own.weights))
+        net.begin_with(load(asked.own.weights))
     entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:
@@ -83,7 +84,7 @@ def trained(
 
             kept, of = _Checkpoints(entry, progress.warn), seed_for(seed, "train")
             try:
-                losses = train(net, batches, asked.train.recipe(), kept, of, step_done, progress.warn)
+                losses = train(net, batches, recipe, kept, of, step_done, progress.warn)
             except TrainingDiverged as error:
                 raise TrainingDiverged(f"{entry.newest_checkpoint or entry.path}: {error}") from None
             entry.write(WEIGHTS, save(net.state_dict()))

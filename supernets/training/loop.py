@@ -15,7 +15,7 @@ from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.protocols import Batches, Checkpoints
 from supernets.training.recipe import Recipe, optimiser_of
-from supernets.training.schemes import SCHEMES, Scheme, Setting
+from supernets.training.schemes import SCHEMES, NotTrainable, Scheme, Setting
 from supernets.training.state import Maker, restore, state_of
 
 _SKIPS_IN_A_ROW = 20
@@ -45,8 +45,13 @@ def train(
     Raises:
         TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
         CheckpointRefused: the latest checkpoint is of another space, seed or recipe.
-        NotTrainable: the scheme cannot train this space, or for this loss.
+        NotTrainable: the scheme cannot train this space, or for this loss, or a supernet of so many experts.
     """
+    if net.mixture != recipe.mixture:
+        what = (
+            f"scheme {recipe.scheme} with these options trains a supernet of {recipe.mixture or 'one weight per layer'}"
+        )
+        raise NotTrainable(f"{what}, this has {net.mixture or 'one'}: build it with mixture=recipe.mixture")
     setting = Setting(net.space, seed, recipe.epochs * data.steps, data.loss)
     scheme = SCHEMES[recipe.scheme](setting, **recipe.options)
     optimiser = optimiser_of(net, recipe)

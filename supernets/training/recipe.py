@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from supernets.build import Supernet
+from supernets.elastic import Mixture
+from supernets.training.schemes import SCHEMES
 
 _WARM_UP_STEPS = 50
 _TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
@@ -30,6 +32,11 @@ class Recipe:
     threads: int = 1
     learning_rate_floor: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """What the supernet has to be built with: ``build(space, mixture=recipe.mixture)``."""
+        return SCHEMES[self.scheme].mixture(self.options)
 
     def factor(self, step: int, steps: int) -> float:
         """The learning rate of a step, as a share of the peak."""
