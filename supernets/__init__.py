@@ -2,6 +2,7 @@
 
 from supernets import export
 from supernets.build import NotBuildable, Supernet, build, check
+from supernets.elastic import Mixture
 from supernets.extract import extract
 from supernets.plain import Grid, Network, Quantized, Simulated, fresh_network
 from supernets.selection import Calibration
@@ -23,6 +24,7 @@ __all__ = [
     "CheckpointRefused",
     "Checkpoints",
     "Grid",
+    "Mixture",
     "Network",
     "NotBuildable",
     "NotTrainable",

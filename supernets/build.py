@@ -112,8 +112,8 @@ class Supernet(nn.Module):
     @torch.no_grad()
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Take the ``state_dict`` of a supernet without experts; further experts begin near the first."""
-        added = ("router.", "weights.", "biases.")
-        own = {n: v for n, v in self.state_dict().items() if any(part in n.replace("/", "") for part in added)}
+        parts = self.state_dict().items()
+        own = {n: v for n, v in parts if n.startswith("router.") or ".weights." in n or ".biases." in n}
         self.load_state_dict({**own, **weights})
         for module in self.elastic.values():
             if isinstance(module, ElasticWeighted):

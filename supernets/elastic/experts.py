@@ -25,6 +25,9 @@ class Mixture:
     experts: int = 2
     routing: str = "layer"
 
+    def __str__(self) -> str:
+        return f"{self.experts} experts per layer, mixed by {self.routing}"
+
 
 class Router(nn.Module):
     """Features of an architecture (d,) -> for each layer the shares (experts, rows) or (experts, 1), of sum 1."""

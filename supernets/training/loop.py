@@ -48,10 +48,9 @@ def train(
         NotTrainable: the scheme cannot train this space, or for this loss, or a supernet of so many experts.
     """
     if net.mixture != recipe.mixture:
-        what = (
-            f"scheme {recipe.scheme} with these options trains a supernet of {recipe.mixture or 'one weight per layer'}"
-        )
-        raise NotTrainable(f"{what}, this has {net.mixture or 'one'}: build it with mixture=recipe.mixture")
+        needed, given = (mixture or "one weight per layer" for mixture in (recipe.mixture, net.mixture))
+        what = f"scheme {recipe.scheme} trains a supernet of {needed}; this one has {given}"
+        raise NotTrainable(f"{what}: build it with mixture=recipe.mixture")
     setting = Setting(net.space, seed, recipe.epochs * data.steps, data.loss)
     scheme = SCHEMES[recipe.scheme](setting, **recipe.options)
     optimiser = optimiser_of(net, recipe)
