@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -24,9 +24,7 @@ from supernets.elastic import (
     SignedBatchNorm,
     WrappedWeighted,
     located,
-    moments_of,
     owners,
-    pooled,
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
@@ -34,14 +32,12 @@ from supernets.graph import Program, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
-    activation_grid,
     bias_steps,
     kernels,
     quantize_activated,
     quantize_activation,
     quantize_dynamic,
 )
-from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
 
 _APART = 0.01  # of their own draws: experts that are equal would stay so
@@ -175,29 +171,33 @@ class Supernet(nn.Module):
             self._selection = before
 
     @torch.no_grad()
-    def calibrate(self, architecture: Architecture, images: Sequence[Tensor | tuple[Tensor, ...]]) -> Calibration:
-        """Statistics of a subnet over ``images``, equally large batches of inputs (b, ...), each seen once.
+    def calibrate(
+        self, architecture: Architecture, batches: Iterable[Tensor | tuple[Tensor, ...]], passes: int = 1
+    ) -> Calibration:
+        """Statistics of a subnet over ``batches`` of inputs (b, ...), read one after the other, ``passes`` times.
 
-        A network of several inputs takes tuples of them.
-        Batch-norm moments are those of all batches together; the range of a tensor is the mean over batches of its
-        smallest and of its largest value. Memory is that of one batch.
+        A network of several inputs takes tuples of them. The range of a tensor is the mean over batches of its smallest
+        and of its largest value. Batch-norm moments are those of all batches together. In the first pass norms and
+        ranges before a layer are those of each batch by itself; in further ones they are those of the pass before, as
+        in evaluation. After one more pass than there are norms in a row, all moments are exactly those over the whole
+        set, of integer layers too. Memory is that of one batch.
 
         Raises:
-            ValueError: an architecture that is not in the space; no batches, or batches of different sizes.
+            ValueError: an architecture that is not in the space; no batches.
         """
-        batches = [x if isinstance(x, tuple) else (x,) for x in images]
-        if len({len(x[0]) for x in batches}) != 1:
-            raise ValueError(f"calibration needs equally large batches, got sizes {[len(x[0]) for x in batches]}")
-        records = Records()
-        with self._selected(Selection(architecture, self._program(architecture), records=records)):
-            for x in batches:
-                self(*x)
-        grids = {}
-        for name, ranges in records.ranges.items():
-            low, high = torch.stack(ranges).mean(dim=0)
-            grids[name] = activation_grid(low, high, ACTIVATION)
-        moments = {path: pooled(parts) for path, parts in records.moments.items()}
-        return Calibration(moments, grids, {path: mean_grid(found) for path, found in records.inputs.items()})
+        program, found = self._program(architecture), None
+        for _ in range(passes):
+            records, seen = Records(), 0
+            with self._selected(Selection(architecture, program, found, records)):
+                for x in batches:
+                    self(*(x if isinstance(x, tuple) else (x,)))
+                    seen += 1
+            if not seen:
+                raise ValueError("calibration needs batches, got none; several passes need some that can be read again")
+            now = records.calibration()
+            found = now if found is None else replace(found, moments=now.moments)
+        assert found is not None, "at least one pass"
+        return found
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Output of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
@@ -222,7 +222,7 @@ class Supernet(nn.Module):
         y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
         if module.norm is not None:
             if records is not None:
-                records.moments.setdefault(layer.path, []).append(moments_of(y))
+                records.add_moments(layer.path, y)
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
         if calibration is None or not layer.precision.integer:
             return y
@@ -255,7 +255,7 @@ class Supernet(nn.Module):
             return quantizer.on(x, calibration.inputs[layer.path], spec)
         grid = quantizer.grid(x, spec)
         if records is not None and spec.granularity == "tensor":
-            records.inputs.setdefault(layer.path, []).append(grid)
+            records.add_grid(layer.path, grid, len(x))
         return quantizer.on(x, grid, spec, draws=self.draws)
 
     @torch.no_grad()
@@ -292,7 +292,7 @@ class Supernet(nn.Module):
             return quantize_activation(x, *self._selection.calibration.grids[name])
         quantized, limits = quantize_dynamic(x, spec, self._kernels)
         if self._selection.records is not None:
-            self._selection.records.ranges.setdefault(name, []).append(limits)
+            self._selection.records.add_range(name, limits, len(x))
         return quantized
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from supernets.elastic.base import ElasticLayer
-from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
+from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, Pool, moments_of
 from supernets.elastic.called import ElasticParameter, SignedBatchNorm, WrappedNorm, WrappedWeighted
 from supernets.elastic.conv import ElasticConv
 from supernets.elastic.entangled import owners
@@ -40,6 +40,7 @@ __all__ = [
     "ElasticWeighted",
     "Mixture",
     "Moments",
+    "Pool",
     "Router",
     "SignedBatchNorm",
     "WrappedNorm",
@@ -50,5 +51,4 @@ __all__ = [
     "located",
     "moments_of",
     "owners",
-    "pooled",
 ]

@@ -22,21 +22,12 @@ from nas.experiment import load
 from nas.stages.train import dataset_of
 from spaces.randomness import generator, seed_for
 from supernets import build, train
+from tests.benchmarks.alone import Nowhere
 
 IMAGES = "data: {{dataset: cifar10, root: {cifar10}, batch: 128, limit: {examples}}}"
 WORDS = "data: {{dataset: text, root: {text}, batch: 32}}"
 CROPS = "data: {{dataset: super_resolution, root: {data}/sr_images, batch: 16}}"
 RANDOM = 5
-
-
-class _Nowhere:
-    """Checkpoints that nobody keeps."""
-
-    def save(self, state: bytes, facts: Mapping[str, object]) -> None:
-        """Nothing."""
-
-    def latest(self) -> None:
-        """None."""
 
 
 FAMILIES: Mapping[str, tuple[str, int, str]] = {
@@ -121,7 +112,7 @@ def family(name: str, data: Path, cifar10: Path, seed: int, full: bool) -> str:
     net = build(asked.space, seed_for(seed, "train.weights"))
     recipe = asked.train.recipe()
     recipe = type(recipe)(recipe.scheme, epochs * (3 if full else 1), recipe.learning_rate, recipe.weight_decay)
-    losses = train(net, batches, recipe, _Nowhere(), seed_for(seed, "train"))
+    losses = train(net, batches, recipe, Nowhere(), seed_for(seed, "train"))
     seconds = time.monotonic() - start
     evaluate = Evaluator(net, images, batches)
     drawn = asked.space.sample_many(RANDOM, generator(seed, "benchmark"), by_choice=True)
