@@ -75,7 +75,7 @@ def _mixture(section: Section) -> dict[str, Any]:
     return {
         **_sandwich(section),
         "experts": section.integer("experts", 2, at_least=1, at_most=_MOST),
-        "routing": section.text("routing", "layer", among=("layer", "neuron")),
+        "routing": section.text("routing", "neuron", among=("layer", "neuron")),
     }
 
 

@@ -75,6 +75,8 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         self.outline = space.outline
+        self.autocast: torch.dtype | None = None
+        """What forward passes in ``train()`` compute in, where torch deems it safe; ``None``: what the weights are."""
         self._selection: Selection | None = None
         self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}  # of the forward pass that is running
         check(space)
@@ -208,10 +210,12 @@ class Supernet(nn.Module):
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         self._narrow.clear()
-        with self._selected(replace(selection, routing=self.routing(selection.architecture))):
+        lower = self.autocast if self.training else None
+        routed = replace(selection, routing=self.routing(selection.architecture))
+        with self._selected(routed), torch.autocast(inputs[0].device.type, lower, lower is not None):
             y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
         self._narrow.clear()
-        return y
+        return y if lower is None else y.float()
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None

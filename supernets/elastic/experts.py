@@ -23,7 +23,7 @@ class Mixture:
     """How many weights a layer has, and whether they are mixed as a whole (``layer``) or row by row (``neuron``)."""
 
     experts: int = 2
-    routing: str = "layer"
+    routing: str = "neuron"
 
     def __str__(self) -> str:
         return f"{self.experts} experts per layer, mixed by {self.routing}"

@@ -22,7 +22,8 @@ class Recipe:
     """How to train. ``learning_rate`` is the peak, reached after a warm-up, from where it falls on a cosine.
 
     It never falls below ``learning_rate_floor``, a share of the peak (BigNAS, section 3.1: a constant tail of 0.05).
-    ``options`` are those of the scheme.
+    ``options`` are those of the scheme. ``autocast``: ``bf16`` to compute forward passes in bfloat16, weights stay in
+    single precision. ``device``: where torch computes, ``cpu`` or ``cuda``.
     """
 
     scheme: str = "sandwich"
@@ -32,6 +33,8 @@ class Recipe:
     threads: int = 1
     learning_rate_floor: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    autocast: str | None = None
+    device: str = "cpu"
 
     @property
     def mixture(self) -> Mixture | None:

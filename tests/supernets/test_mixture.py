@@ -180,7 +180,7 @@ def test_a_recipe_trains_only_the_supernet_it_needs() -> None:
     with pytest.raises(NotTrainable, match=rf"\A{re.escape(message)}\Z"):
         train(build(SPACE), Toy(SPACE), recipe, Kept(), 0)
     message = (
-        "scheme sandwich trains a supernet of one weight per layer; this one has 2 experts per layer, mixed by layer: "
+        "scheme sandwich trains a supernet of one weight per layer; this one has 2 experts per layer, mixed by neuron: "
         "build it with mixture=recipe.mixture"
     )
     with pytest.raises(NotTrainable, match=rf"\A{re.escape(message)}\Z"):
