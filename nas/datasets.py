@@ -12,8 +12,10 @@ from spaces.datasets import SHAPES
 from spaces.yaml import Problems, Section, nearest, plain, read_text
 from spaces.yaml.schema import Recorder, keys
 
-Reads = Literal["images", "tokens", "pictures"]
-"""What a network is for: to name the class of an image, to go on with a text, or to make a larger picture."""
+Reads = Literal["images", "tokens", "gaps", "pairs", "pictures"]
+"""What a network is for: to name the class of an image; to go on with a text, to fill gaps in it, or to go on with one
+after having read another; or to make a larger picture."""
+TOKENS: tuple[Reads, ...] = ("tokens", "gaps", "pairs")
 Options = Callable[[Section], dict[str, Any]]
 """Asks a section for the keys of a dataset; what is wrong with their values becomes a problem."""
 
@@ -34,9 +36,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Kind:
-    """``root``: what ``data.root`` names, ``None`` if nothing; ``reads``: ``None`` if that shows in the data."""
+    """``root``: what ``data.root`` names, ``None`` if nothing; ``reads``: empty if that shows in the data."""
 
-    reads: Reads | None
+    reads: tuple[Reads, ...]
     root: str | None
     options: Options
 
@@ -91,14 +93,14 @@ def _entry(section: Section) -> dict[str, Any]:
 
 
 KINDS: dict[str, Kind] = {
-    "cifar10": Kind("images", "the folder of its binary files, or an NPZ file", _cifar10),
-    "digits": Kind("images", None, _none),
-    ENTRY: Kind(None, None, _entry),
-    "fashion_mnist": Kind("images", "the folder of its files", _none),
-    "huggingface": Kind(None, "a folder that save_to_disk wrote", _huggingface),
-    "images": Kind("images", "a folder with a folder per class, or an NPZ file", _images),
-    "super_resolution": Kind("pictures", "a folder of PNG files", _super_resolution),
-    "text": Kind("tokens", "a UTF-8 text file", _text),
+    "cifar10": Kind(("images",), "the folder of its binary files, or an NPZ file", _cifar10),
+    "digits": Kind(("images",), None, _none),
+    ENTRY: Kind((), None, _entry),
+    "fashion_mnist": Kind(("images",), "the folder of its files", _none),
+    "huggingface": Kind((), "a folder that save_to_disk wrote", _huggingface),
+    "images": Kind(("images",), "a folder with a folder per class, or an NPZ file", _images),
+    "super_resolution": Kind(("pictures",), "a folder of PNG files", _super_resolution),
+    "text": Kind(TOKENS, "a UTF-8 text file", _text),
 }
 """Names, and not the loaders themselves, which need torch. A test keeps them equal."""
 
@@ -108,7 +110,11 @@ NAMED = tuple(name for name in sorted(KINDS) if name != ENTRY)
 def reads(space: Space) -> Reads:
     """What the networks of a space are for, as their layers show."""
     if any(record.kind == "embedding" for record in space.outline.records):
-        return "tokens"
+        if space.outline.input_shape[0] == 2:
+            return "pairs"
+        # What sees the next token cannot learn to predict it.
+        seen = any(record.kind == "attention" and not record.causal for record in space.outline.records)
+        return "gaps" if seen else "tokens"
     last = space.outline.layers(space.largest)[-1]
     return "pictures" if last.kind != "linear" and last.out_h > 1 else "images"
 
@@ -148,17 +154,11 @@ def check_network(model: Section, data: Section, space: Space, dataset: str, pro
     if not space.outline.records:
         return  # a space without layers is searched for something else than a network
     found, wanted = reads(space), KINDS[dataset].reads
-    if wanted is not None and found != wanted:
-        what = f"dataset {dataset} is for networks of {wanted}, this one reads {found}"
-        if found == "pictures":
-            what = f"dataset {dataset} is for networks of {wanted}, this one makes pictures"
-        fits = [name for name in NAMED if KINDS[name].reads in (found, None)]
+    if wanted and found not in wanted:
+        does = "makes pictures" if found == "pictures" else f"reads {'tokens' if found in TOKENS else 'images'}"
+        what = f"dataset {dataset} is for networks of {next(iter(wanted))}, this one {does}"
+        fits = [name for name in NAMED if not KINDS[name].reads or found in KINDS[name].reads]
         problems.add(data.mark("dataset"), what, "wrong-dataset", f"datasets for it: {', '.join(fits)}")
-        return
-    seen = [r.path for r in space.outline.records if r.kind == "attention" and not r.causal]
-    if found == "tokens" and seen:
-        what = f"to predict the next token a network must not look at it, but attention {seen[0]} does"
-        problems.add(data.mark("dataset"), what, "not-causal", "choose the family gpt")
         return
     shape, classes = SHAPES.get(dataset, (space.outline.input_shape, space.outline.classes))
     if space.outline.input_shape != shape:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -30,6 +31,14 @@ class Axis:
     segments: tuple[tuple[Factor, ...], ...]
 
     @cached_property
+    def _hash(self) -> int:
+        return hash(self.segments)
+
+    def __hash__(self) -> int:
+        """Taken once: axes of joined tensors are long, and looked up often."""
+        return self._hash
+
+    @cached_property
     def most(self) -> int:
         """Places of the largest form."""
         return sum(prod(f.of for f in factors) for factors in self.segments)
@@ -39,6 +48,16 @@ class Axis:
         """Choices that it reads."""
         return tuple(dict.fromkeys(f.name for factors in self.segments for f in factors if f.name is not None))
 
+    def places(self, size: Callable[[str], Any]) -> Any:
+        """How many there are; ``size`` is the value of a choice, an integer or an array (n,) of them."""
+        found = 0
+        for factors in self.segments:
+            places = 1
+            for factor in factors:
+                places = places * (factor.of if factor.name is None else size(factor.name))
+            found = found + places
+        return found
+
     def ranges(self, size: Callable[[str], int]) -> Ranges:
         """Where what is kept stands in the largest form, in order; ``size`` is the value of a choice."""
         found: list[tuple[int, int]] = []
@@ -47,7 +66,10 @@ class Axis:
             inner, places = [(0, 1)], 1
             for factor in reversed(factors):
                 kept = factor.of if factor.name is None else size(factor.name)
-                inner = merged([(i * places + a, i * places + b) for i in range(kept) for a, b in inner])
+                if len(inner) == 1 and inner[0] == (0, places):
+                    inner = [(0, kept * places)]
+                else:
+                    inner = merged([(i * places + a, i * places + b) for i in range(kept) for a, b in inner])
                 places *= factor.of
             found += [(start + a, start + b) for a, b in inner]
             start += places

@@ -51,12 +51,12 @@ class Call:
         yield from (*self.reads, *self.shape, *self.weight, self.macs)
         yield from _sizes((self.args, tuple(value for _, value in self.options)))
 
-    def resolved(self, number: Callable[[Field], int], size: Callable[[str], int]) -> Resolved:
-        """The same for one architecture: ``number`` of a field, ``size`` of a choice."""
+    def resolved(self, number: Callable[[Field], int], ranges: Callable[[Axis], Ranges]) -> Resolved:
+        """The same for one architecture: ``number`` of a field, ``ranges`` that an axis keeps."""
         args = _with_sizes(self.args, number)
         options = tuple((name, _with_sizes(value, number)) for name, value in self.options)
-        ranges = tuple(axis.ranges(size) for axis in self.weight)
-        return Resolved(replace(self, args=args, options=options), ranges)
+        call = self if (args, options) == (self.args, self.options) else replace(self, args=args, options=options)
+        return Resolved(call, tuple(map(ranges, self.weight)))
 
 
 @dataclass(frozen=True)

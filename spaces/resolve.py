@@ -77,13 +77,7 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             kept: Numbers = np.where(field.keep & (rounded < 0.9 * product), rounded + field.multiple, rounded)
             return kept
         case Axis():
-            summands: list[Numbers] = []
-            for factors in field.segments:
-                places: Numbers = np.ones(len(c_in), np.int64)
-                for factor in factors:
-                    places = places * (factor.of if factor.name is None else number(Chosen(factor.name), c_in, read))
-                summands.append(places)
-            size: Numbers = np.sum(summands, axis=0)
+            size: Numbers = field.places(lambda name: number(Chosen(name), c_in, read)) + np.zeros_like(c_in)
             return size
         case Joined():
             added: Numbers = np.sum([number(part, c_in, read) for part in field.parts], axis=0)
@@ -96,10 +90,11 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
 
 
 def whole(field: Field, c_in: Ints, read: Read) -> Ints:
+    """:func:`number` as integers (n,)."""
     return number(field, c_in, read).astype(np.int64, copy=False)
 
 
-def _precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[Precision, ...], Ints]:
+def chosen_precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[Precision, ...], Ints]:
     """(the precisions that occur, the position (n,) of each architecture's among them)."""
     match field:
         case str():
@@ -193,6 +188,11 @@ def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, rea
 
 
 def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, read: Read) -> dict[str, Any]:
+    """Fields of :class:`Columns`, but for the formats, of a record over n architectures.
+
+    ``exists`` (n,) says where it is there; ``inputs`` (n, number of inputs) are rows of its inputs, -1 the network's,
+    and ``shapes`` their (c, h, w), each (n,).
+    """
     c_in, h, w = shapes[0] if r.call is None else [whole(size, shapes[0][0], read) for size in r.call.reads]
     sizes = Sizes(
         out=None if r.out is None else whole(r.out, c_in, read),
@@ -206,7 +206,7 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
         c_out, out_h, out_w = RULES[r.kind](shapes, sizes)
     else:
         c_out, out_h, out_w = (whole(size, c_in, read) for size in r.call.shape)
-    precisions, which = _precision(r.precision, n, read)
+    precisions, which = chosen_precision(r.precision, n, read)
     bits = [_bits([getattr(p, role) for p in precisions])[which] for role in ("weight", "input")]
     macs = 0 * c_in if r.call is None else whole(r.call.macs, c_in, read)
     return {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spaces.axis import Axis
+from spaces.axis import Axis, Ranges
 from spaces.choice import Value
 from spaces.layers import (
     FUSED,
@@ -32,11 +32,13 @@ from spaces.layers import (
     Scaled,
     Split,
 )
-from spaces.resolve import RUNS8, draft_of, whole
+from spaces.resolve import RUNS8, chosen_precision, draft_of, whole
 
 _MOST_KEPT = 2_000  # forms of one record; beyond that they are derived anew
 State = tuple[str, int, int, int]
 """What a reader sees of a record: who made it (``"input"`` or a path), channels, height, width."""
+_SIZES = ("kernel", "stride", "groups", "heads", "rows")
+_NOTHING = np.zeros(1, np.int64)
 _Typed = tuple[type, Value] | None
 _Formats = tuple[bool, bool, bool]
 
@@ -69,9 +71,8 @@ class Resolver:
     def layers(self, architecture: Mapping[str, Value]) -> tuple[Layer, ...]:
         """The present layers, in order; ``inputs`` name present ones."""
         typed: dict[str, _Typed] = {name: (type(value), value) for name, value in architecture.items()}
-        read = _reader(architecture)
-        nothing = np.zeros(1, np.int64)
-        c, h, w = (size if type(size) is int else int(whole(size, nothing, read)[0]) for size in self._input)
+        read = _Reader(architecture)
+        c, h, w = map(read.number, self._input)
         states: dict[str, State] = {INPUT: (INPUT, c, h, w)}
         present: list[_Form] = []
         for entry in self._entries:
@@ -121,36 +122,62 @@ def _stored(present: Sequence[_Form]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _form(r: Record, inputs: tuple[State, ...], read: Any) -> _Form:
+class _Reader:
+    """The choices of one architecture, and what fields make of them: of axes, which many records share, only once."""
+
+    def __init__(self, architecture: Mapping[str, Value]) -> None:
+        self._architecture = architecture
+        self._axes: dict[Axis, int] = {}
+        self._ranges: dict[Axis, Ranges] = {}
+
+    def __call__(self, name: str) -> tuple[Bools, list[Value], Ints]:
+        """As :data:`spaces.resolve.Read` says, of one architecture."""
+        present = name in self._architecture
+        return np.array([present]), [self._architecture[name] if present else 0], _NOTHING
+
+    def number(self, field: Field) -> int:
+        """A field that does not depend on the layer's input."""
+        if type(field) is int:
+            return field
+        if not isinstance(field, Axis):
+            return int(whole(field, _NOTHING, self)[0])
+        if field not in self._axes:
+            self._axes[field] = int(field.places(self._size))
+        return self._axes[field]
+
+    def ranges(self, axis: Axis) -> Ranges:
+        """See :meth:`Axis.ranges`."""
+        if axis not in self._ranges:
+            self._ranges[axis] = axis.ranges(self._size)
+        return self._ranges[axis]
+
+    def _size(self, name: str) -> Any:
+        return self._architecture.get(name, 0)
+
+
+def _form(r: Record, inputs: tuple[State, ...], read: _Reader) -> _Form:
     """The record resolved by itself."""
-    nothing = np.zeros(1, np.int64)
     if r.kind == "select":
-        return _Form(inputs[int(whole(r.rows, nothing, read)[0])], {})
-    shapes = [tuple(np.array([size], np.int64) for size in state[1:]) for state in inputs]
-    draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
-    names = ("c_in", "c_out", "kernel", "stride", "groups", "h", "w", "out_h", "out_w", "heads", "rows")
-    sizes: dict[str, Any] = {name: int(draft[name][0]) for name in names}
+        return _Form(inputs[read.number(r.rows)], {})
+    sizes: dict[str, Any] = {name: read.number(getattr(r, name)) for name in _SIZES} if r.call is not None else {}
     call = None
     if r.call is not None:
-        call = r.call.resolved(
-            lambda field: int(whole(field, nothing, read)[0]), lambda name: int(whole(Chosen(name), nothing, read)[0])
-        )
+        call = r.call.resolved(read.number, read.ranges)
+        sizes |= zip(("c_in", "h", "w"), map(read.number, r.call.reads), strict=True)
+        sizes |= zip(("c_out", "out_h", "out_w"), map(read.number, r.call.shape), strict=True)
+    else:
+        shapes = [tuple(np.array([size], np.int64) for size in state[1:]) for state in inputs]
+        draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
+        sizes |= {name: int(draft[name][0]) for name in (*_SIZES, "c_in", "h", "w", "c_out", "out_h", "out_w")}
+    precisions, which = chosen_precision(r.precision, 1, read)
     layer = Layer(
         path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm, activation=r.activation,
-        precision=draft["precisions"][draft["precision"][0]],
+        precision=precisions[which[0]],
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
         weight_of=r.weight_of, call=call, **sizes,
     )  # fmt: skip
     made = (layer.c_out, layer.out_h, layer.out_w) if r.call is None else (0, 0, 0)  # calls say what they read
     return _Form((r.path, *made), {(False, False, False): layer})
-
-
-def _reader(architecture: Mapping[str, Value]) -> Any:
-    def read(name: str) -> tuple[Bools, list[Value], Ints]:
-        present = name in architecture
-        return np.array([present]), [architecture[name] if present else 0], np.zeros(1, np.int64)
-
-    return read
 
 
 def _conditions_of(r: Record) -> tuple[tuple[str, frozenset[_Typed]], ...]:

@@ -4,7 +4,8 @@ It is called with the mapping under ``options`` and returns ``{"train": (x, y), 
 of NumPy arrays or torch tensors, as the network reads and gives them:
 
 - images x (n, c, h, w), classes y (n,);
-- or windows of token numbers x (n, t), and the tokens after them y (n, t);
+- or windows of token numbers x (n, t), and the tokens after them y (n, t); for networks that see all tokens the right
+  ones, or -100 where none is asked for; for networks of two sequences x (n, 2, t) and the tokens y (n, t) to give;
 - or small pictures x (n, c, h, w) and large ones y (n, c, s*h, s*w), floats from 0 to 1.
 
 Images in bytes are standardised by the training part; floats are taken as they are. Nothing is varied in training.
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 from nas.data.errors import DataError
 from nas.data.request import Request
 from nas.data.splits import Dataset, Scale, Split
-from nas.data.tasks import Classification, NextToken, SuperResolution, Task
+from nas.data.tasks import Classification, MaskedToken, NextToken, SuperResolution, Task
+from nas.datasets import TOKENS
 from nas.plugins import NotAllowed, function
+from supernets.training.losses import IGNORED
 
 PARTS = ("train", "validation", "test")
 Arrays = tuple[NDArray[Any], NDArray[Any]]
@@ -44,8 +47,11 @@ def load(request: Request) -> Dataset:
         _check_targets(f"{place}: y of {part}", y, x, request)
     scale = Scale.of(parts["train"][0]) if parts["train"][0].dtype == np.uint8 else None
     train, validation, test = (_split(*parts[part], request, scale) for part in PARTS)
-    tasks: dict[str, Task] = {"tokens": NextToken(), "pictures": SuperResolution(request.scale)}
-    task = tasks.get(request.reads, Classification())
+    tasks: dict[str, Task] = {
+        "images": Classification(), "pictures": SuperResolution(request.scale),
+        "tokens": NextToken(), "pairs": NextToken(), "gaps": MaskedToken(),
+    }  # fmt: skip
+    task = tasks[request.reads]
     return Dataset(entry, request.classes, train, validation, test, task=task, about=scale.to_json() if scale else {})
 
 
@@ -75,8 +81,10 @@ def _array(place: str, value: object) -> NDArray[Any]:
 
 
 def _check_inputs(place: str, x: NDArray[Any], request: Request) -> None:
-    tokens = request.reads == "tokens"
-    shape = (request.shape[1],) if tokens else request.shape
+    tokens = request.reads in TOKENS
+    shape: tuple[int, ...] = request.shape
+    if tokens:
+        shape = request.shape[:2] if request.reads == "pairs" else request.shape[1:2]
     if x.shape[1:] != shape or not len(x):
         expected = ", ".join(str(size) for size in shape)
         raise DataError(place, f"shape {x.shape}, expected (n, {expected}) as the network reads", "wrong-shape")
@@ -92,11 +100,14 @@ def _check_inputs(place: str, x: NDArray[Any], request: Request) -> None:
 
 def _check_targets(place: str, y: NDArray[Any], x: NDArray[Any], request: Request) -> None:
     c, h, w = request.shape
-    shapes = {"images": (len(x),), "tokens": x.shape, "pictures": (len(x), c, request.scale * h, request.scale * w)}
-    if y.shape != shapes[request.reads]:
-        raise DataError(place, f"shape {y.shape}, expected {shapes[request.reads]}", "wrong-shape")
+    shapes = {"images": (len(x),), "pictures": (len(x), c, request.scale * h, request.scale * w)}
+    shape = shapes.get(request.reads, (len(x), h))
+    if y.shape != shape:
+        raise DataError(place, f"shape {y.shape}, expected {shape}", "wrong-shape")
     if request.reads == "pictures":
         _check_picture(place, y)
+    elif request.reads == "gaps":
+        _check_range(place, y[y != IGNORED], request.classes)
     else:
         _check_range(place, y, request.classes)
 
@@ -104,6 +115,8 @@ def _check_targets(place: str, y: NDArray[Any], x: NDArray[Any], request: Reques
 def _check_range(place: str, numbers: NDArray[Any], most: int) -> None:
     if numbers.dtype.kind not in "ui":
         raise DataError(place, f"an array of {numbers.dtype}, expected whole numbers", "wrong-type")
+    if not numbers.size:
+        raise DataError(place, f"nothing but {IGNORED}, which asks for nothing", "wrong-value")
     low, high = int(numbers.min()), int(numbers.max())
     if low < 0 or high >= most:
         raise DataError(place, f"numbers from {low} to {high}, expected 0 to {most - 1}", "wrong-value")
@@ -117,7 +130,7 @@ def _check_picture(place: str, x: NDArray[Any]) -> None:
 
 
 def _split(x: NDArray[Any], y: NDArray[Any], request: Request, scale: Scale | None) -> Split:
-    kind = np.int64 if request.reads == "tokens" else np.float32
+    kind = np.int64 if request.reads in TOKENS else np.float32
     inputs = scale(x) if scale is not None else torch.from_numpy(x.astype(kind))
     return Split(inputs, torch.from_numpy(y.astype(np.float32 if request.reads == "pictures" else np.int64)))
 

@@ -18,6 +18,7 @@ from nas.data.npz import labels_of
 from nas.data.parts import Labelled, check_classes, check_size, classified
 from nas.data.request import Request
 from nas.data.splits import Dataset
+from nas.datasets import TOKENS
 from spaces.yaml import nearest
 
 PARTS = ("train", "validation", "test")
@@ -31,7 +32,7 @@ def load(request: Request) -> Dataset:
         raise DataError(root, "pictures to enlarge are not read from it", "wrong-dataset", "use super_resolution")
     package, parts = _opened(root)
     names = _checked_columns(root, parts, request)
-    if request.reads == "tokens":
+    if request.reads in TOKENS:
         texts = {part: _text(f"{root}: {part}", table, names[0]) for part, table in parts.items()}
         return text.dataset_of("huggingface", root, texts, request)
     check_size(root, sum(len(table) for table in parts.values()), request.shape)
@@ -60,7 +61,7 @@ def _opened(root: Path) -> tuple[Any, dict[str, Table]]:
 
 def _checked_columns(root: Path, parts: Mapping[str, Table], request: Request) -> list[str]:
     """The column of the examples and, for images, that of the classes."""
-    asked = [request.options.get("column") or ("text" if request.reads == "tokens" else "image")]
+    asked = [request.options.get("column") or ("text" if request.reads in TOKENS else "image")]
     if request.reads == "images":
         asked.append(request.options.get("label") or "label")
     for part, table in parts.items():

@@ -15,7 +15,7 @@ from nas.datasets import Reads
 class Request:
     """Where the data lie, the checked options of the dataset, and what the network reads and gives.
 
-    ``shape``: (c, h, w) of an image, or (1, t, 1) of a window of tokens. ``classes``: values of the output (for tokens
+    ``shape``: (c, h, w) of an image, or (sequences, t, 1) of tokens. ``classes``: values of the output (for tokens
     the vocabulary). ``scale``: how many times higher and wider the pictures are that it gives. ``plugins``: packages
     whose code may be run.
     """

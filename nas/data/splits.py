@@ -20,9 +20,9 @@ from spaces.randomness import generator
 
 @dataclass(frozen=True)
 class Split:
-    """Examples. ``images`` (n, c, h, w) float32, or token numbers (n, t) int64.
+    """Examples. ``images`` (n, c, h, w) float32, or token numbers (n, t), of two sequences (n, 2, t), int64.
 
-    ``labels``: classes (n,) int64, next tokens (n, t) int64, or pictures (n, c, s*h, s*w) float32.
+    ``labels``: classes (n,) int64, tokens (n, t) int64, or pictures (n, c, s*h, s*w) float32.
     """
 
     images: Tensor
@@ -50,9 +50,11 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of one image, or (1, t, 1) of one window of tokens."""
+        """(c, h, w) of one image, or (sequences, t, 1) of one window of tokens."""
         sizes = [int(size) for size in self.train.images.shape[1:]]
-        return (1, sizes[0], 1) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
+        if self.train.images.dtype == torch.int64:
+            return (1 if len(sizes) == 1 else sizes[0], sizes[-1], 1)
+        return (sizes[0], sizes[1], sizes[2])
 
     def interface(self, batch: int) -> dict[str, Any]:
         """What has to be known to run a network of this many examples per call on its own."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from supernets.training.losses import IGNORED, judged
+
 _LEAST_ERROR = 1e-10  # mean squared error of equal pictures, so that their PSNR is 100 dB and not infinite
 _SAME_TOP, _MOST_APART_DB = 0.995, 0.05  # of forms of one network
 _LUMA = (65.481, 128.553, 24.966)
@@ -85,7 +87,10 @@ class Classification:
 
 @dataclass(frozen=True)
 class NextToken:
-    """The token after each. Shapes: outputs (n, t, vocabulary), targets (n, t). Perplexity is exp(-accuracy)."""
+    """The token after each. Shapes: outputs (n, t, vocabulary), targets (n, t). Perplexity is exp(-accuracy).
+
+    Where a target is :data:`IGNORED` nothing is asked.
+    """
 
     slack = 0.02
     loss = "cross_entropy"
@@ -95,12 +100,19 @@ class NextToken:
         """The mean log-likelihood of a token in nats, twice."""
         # Window by window: all logits as doubles would take twice the memory of the outputs.
         sums = [float(F.cross_entropy(o.double(), t, reduction="sum")) for o, t in zip(outputs, targets, strict=True)]
-        likelihood = -sum(sums) / targets.numel()
+        likelihood = -sum(sums) / int((targets != IGNORED).sum())
         return Quality(likelihood, likelihood)
 
     def agreement(self, outputs: Tensor, others: Tensor, targets: Tensor) -> Agreement:
-        """Share of the tokens after which both forms expect the same one."""
-        return _same_top(outputs, others)
+        """Share of the places at which both forms expect the same token."""
+        return _same_top(*judged(outputs, others, targets)[:2])
+
+
+@dataclass(frozen=True)
+class MaskedToken(NextToken):
+    """The token in each gap; targets are :data:`IGNORED` elsewhere. Shapes as of :class:`NextToken`."""
+
+    metric = {"name": "masked-token log-likelihood", "unit": "nats", "sense": "max"}  # noqa: RUF012
 
 
 @dataclass(frozen=True)

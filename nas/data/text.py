@@ -1,14 +1,13 @@
-"""``dataset: text``: a UTF-8 file, to predict the next character or byte from those before it.
+"""``dataset: text``: a UTF-8 file, to predict characters or bytes: the next ones, or those in gaps.
 
 The file is cut by position, without shuffling: training, then validation, then test. Each part is cut into windows as
-long as the network reads; the targets are the same tokens, one further on. In training every window begins at a random
-place less than a window further on, so that over the epochs all places are seen.
+long as the network reads; see :mod:`nas.data.windows`. In training every window begins at a random place less than a
+window further on, so that over the epochs all places are seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,9 @@ from torch import Tensor
 from nas.data.errors import DataError
 from nas.data.request import Request
 from nas.data.splits import Dataset, Split
-from nas.data.tasks import NextToken
+from nas.data.windows import Moved, Window, window_of
 
 MOST_BYTES = 200_000_000  # of text; as token numbers it takes eight times that
-
-
-@dataclass(frozen=True)
-class Moved:
-    """Windows of ``tokens`` (n,), each moved on by less than its length."""
-
-    tokens: Tensor
-
-    def __call__(self, split: Split, rows: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        length = split.images.shape[1]
-        starts = rows * length + torch.from_numpy(rng.integers(0, length, len(rows)))
-        starts = starts.clamp(max=len(self.tokens) - length - 1)
-        places = starts[:, None] + torch.arange(length)
-        return self.tokens[places], self.tokens[places + 1]
 
 
 def load(request: Request) -> Dataset:
@@ -50,24 +35,27 @@ def dataset_of(name: str, place: object, texts: Mapping[str, str], request: Requ
 
     The vocabulary is that of all parts, in the order of code points; bytes have the 256 that there are.
     """
-    options, (sequences, length, _) = request.options, request.shape
-    if sequences != 1:
-        raise DataError(place, f"text is one sequence, the network reads {sequences}", "wrong-shape")
+    options = request.options
     as_bytes = options.get("tokens") == "bytes"
     values = {part: _values(text, as_bytes) for part, text in texts.items()}
     vocabulary = np.arange(256) if as_bytes else np.unique(np.concatenate(list(values.values())))
-    if len(vocabulary) > request.classes:
-        what = f"{len(vocabulary)} different {'bytes' if as_bytes else 'characters'}, but the network's vocabulary"
-        hint = f"write vocabulary: {len(vocabulary)} in the model section"
+    gaps = request.reads == "gaps"
+    needed = len(vocabulary) + gaps
+    if needed > request.classes:
+        found = f"{len(vocabulary)} different {'bytes' if as_bytes else 'characters'}{' and the mask' if gaps else ''}"
+        what, hint = f"{found}, but the network's vocabulary", f"write vocabulary: {needed} in the model section"
         raise DataError(place, f"{what} is {request.classes}", "wrong-classes", hint)
     tokens = {part: torch.from_numpy(np.searchsorted(vocabulary, found)) for part, found in values.items()}
+    window = window_of(request.reads, request.shape[1], len(vocabulary))
     parts = _parted(tokens, options)
-    splits = {part: _windows(place, part, found, length) for part, found in parts.items()}
+    train, validation, test = (_windows(place, part, parts[part], window) for part in ("train", "validation", "test"))
     about: dict[str, Any] = {"tokens": "bytes" if as_bytes else "characters"}
     if not as_bytes:
         about["vocabulary"] = [chr(code) for code in vocabulary]
-    held = splits["validation"], splits["test"]
-    return Dataset(name, request.classes, splits["train"], *held, Moved(parts["train"]), NextToken(), about)
+    if gaps:
+        about["mask"] = len(vocabulary)
+    moved = Moved(parts["train"], window)
+    return Dataset(name, request.classes, train, validation, test, moved, window.task, about)
 
 
 def read(path: Path) -> str:
@@ -102,10 +90,8 @@ def _parted(tokens: Mapping[str, Tensor], options: Mapping[str, Any]) -> dict[st
     return {**tokens, **dict(zip(["train", *absent], cut, strict=True))}
 
 
-def _windows(place: object, part: str, tokens: Tensor, length: int) -> Split:
-    count = (len(tokens) - 1) // length
-    if count < 1:
-        what = f"its {part} part has {len(tokens)} tokens, expected {length + 1} at least: a window and one more"
+def _windows(place: object, part: str, tokens: Tensor, window: Window) -> Split:
+    if len(tokens) < window.span:
+        what = f"its {part} part has {len(tokens)} tokens, expected {window.span} at least: those of a window"
         raise DataError(place, what, "too-few", "use a longer text, or fewer tokens in the model section")
-    end = count * length
-    return Split(tokens[:end].view(count, length), tokens[1 : end + 1].view(count, length))
+    return window.split(tokens)

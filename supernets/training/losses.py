@@ -1,12 +1,21 @@
 """Losses of supernet training.
 
 Shapes: logits (b, classes) and labels (b,), or for each token (b, t, classes) and (b, t); pictures (b, c, h, w).
+Where a label is :data:`IGNORED`, nothing is asked of the network.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional as F
+
+IGNORED = -100  # what torch's cross-entropy leaves out
+
+
+def judged(outputs: Tensor, others: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All three, without the places whose label is ignored: then outputs are (n, classes) and labels (n,)."""
+    asked = labels != IGNORED
+    return (outputs, others, labels) if asked.all() else (outputs[asked], others[asked], labels[asked])
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from nas.data import Dataset, Shuffled
@@ -10,16 +9,7 @@ from nas.evaluate import Evaluator, Quality
 from spaces import Architecture, Space
 from spaces.randomness import seed_for
 from supernets import Recipe, build, train
-
-
-class Nowhere:
-    """Checkpoints that nobody keeps."""
-
-    def save(self, state: bytes, facts: Mapping[str, object]) -> None:
-        """Nothing."""
-
-    def latest(self) -> None:
-        """None."""
+from tests.benchmarks.common import Nowhere
 
 
 def single(space: Space, architecture: Architecture) -> Space:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nas.evaluate import Evaluator
-from nas.experiment import load
 from nas.stages.train import dataset_of
 from spaces.randomness import generator, seed_for
 from supernets import build, train
-from tests.benchmarks.alone import Nowhere
+from tests.benchmarks.common import Nowhere, experiment
 
 IMAGES = "data: {{dataset: cifar10, root: {cifar10}, batch: 128, limit: {examples}}}"
 WORDS = "data: {{dataset: text, root: {text}, batch: 32}}"
@@ -83,6 +82,30 @@ FAMILIES: Mapping[str, tuple[str, int, str]] = {
   heads: {choice: [2, 4], per: block}
   mlp_ratio: {choice: [1, 2, 4], per: block}
 """),
+    "bert": (WORDS, 6, """
+  family: bert
+  tokens: 32
+  vocabulary: 66
+  embed: 64
+  depth: {choice: [1, 2]}
+  hidden: {choice: [16, 32, 64], per: block}
+  heads: {choice: [2, 4], per: block}
+  mlp_ratio: {choice: [1, 2, 4], per: block}
+"""),
+    "transformer": (WORDS, 2, """
+  family: transformer
+  tokens: 32
+  vocabulary: 65
+  encoder:
+    {depth: 2, attention: 32, embed: {choice: [16, 32, 64]}, ffn: {choice: [32, 64, 128], per: block}, heads: 2}
+  decoder:
+    depth: {choice: [1, 2]}
+    attention: 32
+    embed: {choice: [16, 32, 64]}
+    ffn: {choice: [32, 64, 128], per: block}
+    heads: {choice: [2, 4], per: block}
+    cross_heads: {choice: [2, 4], per: block}
+"""),
     "superres": (CROPS, 1, """
   family: superres
   input: [3, 24, 24]
@@ -96,22 +119,19 @@ FAMILIES: Mapping[str, tuple[str, int, str]] = {
   tail: {depth: {choice: [0, 1]}, operation: {choice: [simple_3]}}
 """),
 }  # fmt: skip
-"""Data, epochs and model of each. Encoders of tokens (``bert``, ``transformer``) have no dataset of their own yet."""
+"""Data, epochs and model of each."""
 
 
 def family(name: str, data: Path, cifar10: Path, seed: int, full: bool) -> str:
     """One line of the table."""
     dataset, epochs, model = FAMILIES[name]
     given = dataset.format(data=data, cifar10=cifar10, text=data / "text" / "tinyshakespeare.txt", examples=10_000)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.yaml"
-        file.write_text(f"name: {name}\n{given}\nmodel:{model}\nsearch: {{budget: {{latency_share: 0.5}}}}\n")
-        asked = load(file)
+    asked = experiment(f"name: {name}\n{given}\nmodel:{model}\nsearch: {{budget: {{latency_share: 0.5}}}}\n")
     images, batches = dataset_of(asked, seed)
     start = time.monotonic()
     net = build(asked.space, seed_for(seed, "train.weights"))
     recipe = asked.train.recipe()
-    recipe = type(recipe)(recipe.scheme, epochs * (3 if full else 1), recipe.learning_rate, recipe.weight_decay)
+    recipe = replace(recipe, epochs=epochs * (3 if full else 1))
     losses = train(net, batches, recipe, Nowhere(), seed_for(seed, "train"))
     seconds = time.monotonic() - start
     evaluate = Evaluator(net, images, batches)

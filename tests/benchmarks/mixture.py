@@ -1,7 +1,7 @@
 """Mixture-of-Supernets: how far subnets lie behind the same networks trained alone, with one expert and with more.
 
     python -m tests.benchmarks.mixture --text FILE [--routings layer,neuron] [--experts 2] [--epochs 3] [--seeds 1]
-        [--subnets 8] [--options "distillation: 0"] [--full]
+        [--first 0] [--subnets 8] [--options "distillation: 0"] [--full]
 
 FILE is the text of tinyshakespeare. A small GPT supernet learns it with one expert and with several, in the same steps;
 each of the subnets (uniform per choice) is also trained alone, by the same recipe, without a teacher. The gap is the
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +21,13 @@ import torch
 
 from nas.data import Dataset, Shuffled
 from nas.evaluate import Evaluator
-from nas.experiment import Experiment, load
+from nas.experiment import Experiment
 from nas.stages.train import dataset_of
 from spaces import Architecture
 from spaces.randomness import generator, seed_for
 from supernets import Recipe, build, train
-from tests.benchmarks.alone import Nowhere, trained_alone
+from tests.benchmarks.alone import trained_alone
+from tests.benchmarks.common import Nowhere, experiment
 from tests.benchmarks.schemes import shown
 
 SPACE = """\
@@ -44,15 +44,6 @@ model:
 train: {{scheme: mixture, epochs: {epochs}{options}}}
 search: {{budget: {{latency_share: 0.5}}}}
 """
-
-
-def experiment(given: argparse.Namespace) -> Experiment:
-    """The checked file."""
-    options = f", {given.options}" if given.options else ""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "mixture.yaml"
-        file.write_text(SPACE.format(text=given.text.resolve(), epochs=given.epochs, options=options))
-        return load(file)
 
 
 def losses(
@@ -95,6 +86,7 @@ def main() -> None:
     parser.add_argument("--experts", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--subnets", type=int, default=8)
     parser.add_argument("--options", default="", help="of the scheme, in YAML, the same on every side")
     parser.add_argument("--full", action="store_true")
@@ -103,7 +95,10 @@ def main() -> None:
         given.epochs, given.seeds = 6, 5
     torch.set_num_threads(1)
     asked = experiment(given)
-    found = [[statistics.mean(side) for side in gaps(asked, given, seed)] for seed in range(given.seeds)]
+    found = [
+        [statistics.mean(side) for side in gaps(asked, given, seed)]
+        for seed in range(given.first, given.first + given.seeds)
+    ]
     print("| experts | routing | mean gap (1/1000 nats) | smaller than with one expert (%) |")
     print("|---|---|---|---|")
     for index, (experts, routing) in enumerate(sides(given)):

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +31,7 @@ from torch import Tensor
 
 from nas.data import Dataset, Shuffled, Split
 from nas.evaluate import Evaluator
-from nas.experiment import Experiment, load
+from nas.experiment import Experiment
 from nas.stages.train import dataset_of
 from predictors.metrics import tau
 from spaces import Architecture
@@ -40,7 +39,8 @@ from spaces.randomness import generator, seed_for
 from supernets import Recipe, Supernet, build, train
 from supernets.training import SCHEMES, Setting
 from supernets.training.distribution import kurtosis, regularised
-from tests.benchmarks.alone import Nowhere, trained_alone
+from tests.benchmarks import common
+from tests.benchmarks.alone import trained_alone
 
 SPACE = """\
 name: schemes
@@ -69,13 +69,10 @@ def experiment(scheme: str, given: argparse.Namespace) -> Experiment:
     """The checked file of a scheme, ``name`` or ``name:option=value:option=value``."""
     name, *options = scheme.split(":")
     written = "".join(f", {option.replace('=', ': ')}" for option in options)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "schemes.yaml"
-        file.write_text(SPACE.format(
-            dataset=given.dataset, root=given.root.resolve(), precision=given.precision, scheme=name,
-            epochs=given.epochs, options=written,
-        ))  # fmt: skip
-        return load(file)
+    return common.experiment(SPACE.format(
+        dataset=given.dataset, root=given.root.resolve(), precision=given.precision, scheme=name,
+        epochs=given.epochs, options=written,
+    ))  # fmt: skip
 
 
 def examples(asked: Experiment, seed: int, given: argparse.Namespace) -> tuple[Dataset, Shuffled]:
@@ -118,7 +115,7 @@ def measured(asked: Experiment, seed: int, given: argparse.Namespace, epochs: in
     net = build(asked.space, seed_for(seed, "train.weights"), mixture=recipe.mixture)
     counter, taken = Counter(net), []
     start = time.monotonic()
-    train(net, batches, recipe, Nowhere(), seed_for(seed, "train"), lambda *step: taken.append(step))
+    train(net, batches, recipe, common.Nowhere(), seed_for(seed, "train"), lambda *step: taken.append(step))
     seconds, passes = time.monotonic() - start, counter.passes
     evaluate = Evaluator(net, dataset, batches)
     drawn = asked.space.sample_many(RANDOM, generator(seed, "benchmark"), by_choice=True)

@@ -314,15 +314,8 @@ BERT = "model: {family: bert, tokens: 16, vocabulary: 256, embed: 32, depth: 1, 
                 "  hint: datasets for it: huggingface, text"
             ],
         ),
-        (
-            f"data: {{dataset: text, root: .}}\n{BERT}",
-            [
-                "1:17: to predict the next token a network must not look at it, but attention "
-                "blocks.0.attention.mix does [not-causal]\n  hint: choose the family gpt"
-            ],
-        ),
     ],
-    ids=["any shape", "entry", "options", "mistyped", "tokens", "text", "images", "bert"],
+    ids=["any shape", "entry", "options", "mistyped", "tokens", "text", "images"],
 )
 def test_the_data_section_is_checked_against_dataset_and_network(tmp_path: Path, text: str, problems: Any) -> None:
     """Options by the dataset, which must be for such networks."""

@@ -9,7 +9,6 @@ import math
 import os
 import signal
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas import files
+from tests.nas.faults import Step, dying, failing, forked
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -26,7 +26,6 @@ REAL_FSYNC = os.fsync
 OLD, NEW = b"old content", b"new content, longer than the old"
 KILLS = ("exit", "kill", "kill after", "torn write")
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES)
-Step = Callable[..., Any]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -40,52 +39,6 @@ def fast_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
-
-
-def dying(at: int, how: str) -> Step:
-    """A hook under which the process dies at step ``at``."""
-    count = itertools.count()
-
-    def step(name: str, path: Path, action: Step, *arguments: Any) -> Any:
-        if next(count) != at:
-            return action(*arguments)
-        if how == "exit":
-            os._exit(9)
-        if how == "kill after":
-            action(*arguments)
-        if how == "torn write" and name == "write":
-            action(arguments[0], arguments[1][: len(arguments[1]) // 2], *arguments[2:])
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("unreachable")
-
-    return step
-
-
-def failing(at: int, code: int, short: bool = False) -> Step:
-    """A hook under which step ``at`` fails; with ``short`` half a write is done first and the rest fails."""
-    count = itertools.count()
-
-    def step(name: str, path: Path, action: Step, *arguments: Any) -> Any:
-        number = next(count)
-        if short and number == at and name == "write" and len(arguments[1]) > 1:
-            return action(arguments[0], arguments[1][: len(arguments[1]) // 2], *arguments[2:])
-        if number == at + short:
-            raise OSError(code, os.strerror(code), str(path))
-        return action(*arguments)
-
-    return step
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Start ``work`` in a child that ends with status 0, or 1 after an exception. Returns the process id."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    return pid
 
 
 def until_it_survives(work: Callable[[], object], how: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
@@ -392,115 +345,3 @@ def test_a_full_disk_at_every_step_of_folders_and_lines(tmp_path: Path, monkeypa
                 except files.DiskFull as full:
                     assert "bytes are needed" in str(full)  # noqa: PT017
         assert at >= 2, "the campaign must have met some steps"
-
-
-def test_new_folders_count_up_from_the_highest(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    assert [files.new_folder(runs, "digits").name for _ in range(3)] == ["digits-1", "digits-2", "digits-3"]
-    (runs / "digits-1").rmdir()
-    for other in ("digits-x", "digits-007", "digits-extra-9", "digits"):
-        (runs / other).mkdir()
-    assert files.new_folder(runs, "digits").name == "digits-4"
-    assert files.new_folder(runs, "digits-extra").name == "digits-extra-10"
-    with pytest.raises(ValueError, match=r"'\.\./x' is not a name"):
-        files.new_folder(runs, "../x")
-
-
-def test_new_folders_of_many_processes_are_all_different(tmp_path: Path) -> None:
-    def work(me: int) -> None:
-        for _ in range(10):
-            (files.new_folder(tmp_path, "run") / f"of-{me}").touch()
-
-    for pid in [forked(lambda me=me: work(me)) for me in range(4)]:  # type: ignore[misc]
-        assert os.waitpid(pid, 0)[1] == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"run-{n}" for n in range(1, 41))
-    assert all(len(list(p.iterdir())) == 1 for p in tmp_path.iterdir())
-
-
-# --- Locks ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[int]:
-    """Another process that holds tmp_path/lock until it is killed."""
-
-    def work() -> None:
-        with files.Lock(tmp_path / "lock"):
-            (tmp_path / "held").touch()
-            time.sleep(60)
-
-    pid = forked(work)
-    while not (tmp_path / "held").exists():
-        time.sleep(0.001)
-    yield pid
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-
-def test_a_held_lock_names_its_holder_and_outlives_a_pause(tmp_path: Path, holder: int) -> None:
-    with pytest.raises(files.Busy, match=rf"lock: held by process {holder};"), files.Lock(tmp_path / "lock"):
-        pass
-    os.kill(holder, signal.SIGSTOP)
-    os.utime(tmp_path / "lock", (0, 0))
-    with pytest.raises(files.Busy, match=rf"lock: held by process {holder};"), files.Lock(tmp_path / "lock"):
-        pass
-
-
-def test_a_killed_holder_frees_the_lock(tmp_path: Path, holder: int) -> None:
-    def work() -> None:
-        with files.Lock(tmp_path / "lock", wait=True):
-            (tmp_path / "got").touch()
-
-    waiter = forked(work)
-    time.sleep(0.05)
-    assert not (tmp_path / "got").exists()
-    os.kill(holder, signal.SIGKILL)
-    assert os.waitpid(waiter, 0)[1] == 0
-    assert (tmp_path / "got").exists()
-    with files.Lock(tmp_path / "lock", wait=True):
-        assert int((tmp_path / "lock").read_bytes()) == os.getpid()
-
-
-def test_a_lock_is_free_after_use_and_not_reentrant(tmp_path: Path) -> None:
-    lock = files.Lock(tmp_path / "lock")
-    for _ in range(2):
-        with lock:
-            with pytest.raises(RuntimeError, match="already held by this very object"):
-                lock.__enter__()
-            with pytest.raises(files.Busy, match=f"held by process {os.getpid()};"), files.Lock(tmp_path / "lock"):
-                pass
-
-
-def test_a_forked_child_that_leaves_the_block_does_not_free_the_lock(tmp_path: Path) -> None:
-    with files.Lock(tmp_path / "lock") as lock:
-        os.waitpid(forked(lambda: lock.__exit__()), 0)
-        with pytest.raises(files.Busy, match=f"held by process {os.getpid()};"), files.Lock(tmp_path / "lock"):
-            pass
-
-
-def test_an_error_while_locking_frees_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for at in range(3):
-        with monkeypatch.context() as patch:
-            patch.setattr(files, "_step", failing(at, errno.EIO))
-            with pytest.raises(OSError, match="lock"), files.Lock(tmp_path / "lock"):
-                pass
-    with files.Lock(tmp_path / "lock"):
-        pass
-
-
-def test_many_processes_append_under_a_lock_and_some_are_killed(tmp_path: Path) -> None:
-    log, lock = tmp_path / "log", tmp_path / "lock"
-
-    def work(me: int) -> None:
-        for number in range(40):
-            with files.Lock(lock, wait=True):
-                files.append_line(log, b"%d %d %s" % (me, number, b"x" * 100))
-
-    pids = [forked(lambda me=me: work(me)) for me in range(6)]  # type: ignore[misc]
-    for pid in pids[:2]:
-        os.kill(pid, signal.SIGKILL)
-    statuses = [os.waitpid(pid, 0)[1] for pid in pids]
-    assert statuses[2:] == [0] * 4
-    lines = [line.split() for line in log.read_bytes().splitlines() if line.endswith(b"x" * 100)]
-    for me in range(2, 6):
-        assert [int(number) for who, number, _ in lines if int(who) == me] == list(range(40))

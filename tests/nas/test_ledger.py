@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from nas import files
 from nas.ledger import START, Ledger, LedgerDamaged
+from tests.nas.faults import dying, failing
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -257,24 +257,6 @@ def test_any_bytes_are_records_a_torn_tail_or_our_error(data: bytes) -> None:
 # --- Faults at every step ---------------------------------------------------------------------------------------------
 
 
-def dying(at: int, how: str) -> Step:
-    count = itertools.count()
-
-    def step(name: str, path: Path, action: Step, *arguments: Any) -> Any:
-        if next(count) != at:
-            return action(*arguments)
-        if how == "exit":
-            os._exit(9)
-        if how == "kill after":
-            action(*arguments)
-        if how == "torn write" and name == "write":
-            action(arguments[0], arguments[1][: len(arguments[1]) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("unreachable")
-
-    return step
-
-
 def acknowledged(work: Callable[[Callable[[int], object]], None]) -> tuple[list[int], int]:
     """Run ``work`` in a child; returns the numbers that it acknowledged before it ended, and how it ended."""
     reader, writer = os.pipe()
@@ -332,19 +314,9 @@ def test_an_error_at_every_step_leaves_a_ledger_that_goes_on(
     failures = 0
     for at in itertools.count():
         path.write_bytes(torn)
-        count = itertools.count()
-
-        def step(name: str, path: Path, action: Step, *arguments: Any, count: Any = count, at: int = at) -> Any:
-            number = next(count)
-            if short and number == at and name == "write":
-                return action(arguments[0], arguments[1][: len(arguments[1]) // 2])
-            if number == at + short:
-                raise OSError(code, os.strerror(code), str(path))
-            return action(*arguments)
-
         ledger = Ledger(path)
         with monkeypatch.context() as patch:
-            patch.setattr(files, "_step", step)
+            patch.setattr(files, "_step", failing(at, code, short))
             failed = None
             for kind, fields in FACTS:
                 try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from nas import files
 from nas.store import Entry, Store, StoreDamaged
+from tests.nas.faults import dying, forked
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -311,30 +311,9 @@ def test_a_kill_at_every_step_leaves_a_stage_that_goes_on(
     safe = [0]
     for at in itertools.count():
         entry = Store(tmp_path / str(at)).entry("train", INPUTS)
-        count = itertools.count()
-
-        def step(name: str, path: Path, action: Step, *arguments: Any, count: Any = count, at: int = at) -> Any:
-            if next(count) != at:
-                return action(*arguments)
-            if how == "exit":
-                os._exit(9)
-            if how == "kill after":
-                action(*arguments)
-            if how == "torn write" and name == "write":
-                action(arguments[0], arguments[1][: len(arguments[1]) // 2], *arguments[2:])
-            os.kill(os.getpid(), signal.SIGKILL)
-            raise AssertionError("unreachable")
-
         with monkeypatch.context() as patch:
-            patch.setattr(files, "_step", step)
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    make(entry)
-                    os._exit(0)
-                except BaseException:
-                    os._exit(1)
-            status = os.waitpid(pid, 0)[1]
+            patch.setattr(files, "_step", dying(at, how))
+            status = os.waitpid(forked(lambda entry=entry: make(entry)), 0)[1]  # type: ignore[misc]
         assert status != 256, "the child failed instead of dying"
         safe.append(consistent(entry, at))
         make(again(entry))

@@ -13,7 +13,7 @@ from spaces import Architecture, Space
 from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.elastic import Mixture
-from supernets.training.losses import LOSSES
+from supernets.training.losses import LOSSES, judged
 
 
 class NotTrainable(ValueError):
@@ -71,6 +71,7 @@ class Lessons:
 
     def mixed(self, outputs: Tensor, labels: Tensor, teacher: Tensor, distillation: float) -> Tensor:
         """A loss whose share ``distillation`` is against the teacher's outputs, the rest against the targets."""
+        outputs, teacher, labels = judged(outputs, teacher, labels)
         if distillation == 1:
             return self.soft(outputs, teacher)
         if distillation == 0:
