@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -39,8 +39,6 @@ from supernets.quantization import (
     quantize_dynamic,
 )
 from supernets.selection import Calibration, Records, Selection
-
-_APART = 0.01  # of their own draws: experts that are equal would stay so
 
 
 class NotBuildable(ValueError):
@@ -106,19 +104,6 @@ class Supernet(nn.Module):
                     assert isinstance(other, ElasticWeighted)
                     module.add_expert(other)
         return Router(len(self.space.feature_names), rows, mixture)
-
-    @torch.no_grad()
-    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the ``state_dict`` of a supernet without experts; further experts begin near the first."""
-        parts = self.state_dict().items()
-        own = {n: v for n, v in parts if n.startswith("router.") or ".weights." in n or ".biases." in n}
-        self.load_state_dict({**own, **weights})
-        for module in self.elastic.values():
-            if isinstance(module, ElasticWeighted):
-                for other in module.weights:
-                    other.copy_(module.full + _APART * other)
-                for other in module.biases:
-                    other.copy_(module.bias)
 
     def _allow(self) -> None:
         """Tell every layer what precisions it may have; entangled ones have those of all that share the weight."""
@@ -211,8 +196,8 @@ class Supernet(nn.Module):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         self._narrow.clear()
         lower = self.autocast if self.training else None
-        routed = replace(selection, routing=self.routing(selection.architecture))
-        with self._selected(routed), torch.autocast(inputs[0].device.type, lower, lower is not None):
+        cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
+        with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
             y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
         self._narrow.clear()
         return y if lower is None else y.float()

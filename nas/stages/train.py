@@ -16,7 +16,7 @@ from nas.files import sha256
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from spaces.randomness import seed_for
-from supernets import Supernet, TrainingDiverged, build, train
+from supernets import Supernet, TrainingDiverged, begin_with, build, train
 
 WEIGHTS = "weights.safetensors"
 
@@ -71,7 +71,7 @@ def trained(
     recipe = asked.train.recipe()
     net = build(asked.space, seed_for(seed, "train.weights"), mixture=recipe.mixture)
     if asked.own is not None and asked.own.weights is not None:
-        net.begin_with(load(asked.own.weights))
+        begin_with(net, load(asked.own.weights))
     entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:

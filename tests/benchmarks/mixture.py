@@ -94,11 +94,10 @@ def main() -> None:
     if given.full:
         given.epochs, given.seeds = 6, 5
     torch.set_num_threads(1)
-    asked = experiment(given)
-    found = [
-        [statistics.mean(side) for side in gaps(asked, given, seed)]
-        for seed in range(given.first, given.first + given.seeds)
-    ]
+    options = f", {given.options}" if given.options else ""
+    asked = experiment(SPACE.format(text=given.text.resolve(), epochs=given.epochs, options=options))
+    seeds = range(given.first, given.first + given.seeds)
+    found = [[statistics.mean(side) for side in gaps(asked, given, seed)] for seed in seeds]
     print("| experts | routing | mean gap (1/1000 nats) | smaller than with one expert (%) |")
     print("|---|---|---|---|")
     for index, (experts, routing) in enumerate(sides(given)):

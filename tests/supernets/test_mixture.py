@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from spaces import Architecture, Space
 from spaces.randomness import generator
-from supernets import CheckpointRefused, Mixture, NotTrainable, Recipe, Supernet, build, extract, train
+from supernets import CheckpointRefused, Mixture, NotTrainable, Recipe, Supernet, begin_with, build, extract, train
 from supernets.elastic.experts import ROUTINGS
 from supernets.training.annealing import annealed
 from supernets.training.schemes.base import taught
@@ -201,11 +201,11 @@ def test_a_checkpoint_of_another_mixture_is_refused_by_name() -> None:
 def test_weights_of_ones_own_begin_all_experts(routing: str) -> None:
     """Near each other, so that the subnet is nearly the one it was, and not equal, so that they part."""
     plain, net = randomised(SPACE), of(SPACE, routing)
-    net.begin_with(plain.state_dict())
+    begin_with(net, plain.state_dict())
     x = images(SPACE, 16)
     a, b = output(net, SPACE.extreme(max, "float"), x), output(plain, SPACE.extreme(max, "float"), x)
     assert_close(a, b, rtol=0, atol=0.1 * float(b.std()))
     head = net.weighted(HEAD)
     assert not torch.equal(head.full, head.weights[0])
     with pytest.raises(RuntimeError, match=rf"Missing key\(s\) in state_dict: \"elastic\.{re.escape(HEAD)}\.weight\""):
-        net.begin_with({n: v for n, v in plain.state_dict().items() if n != f"elastic.{HEAD}.weight"})
+        begin_with(net, {n: v for n, v in plain.state_dict().items() if n != f"elastic.{HEAD}.weight"})
