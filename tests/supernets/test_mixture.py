@@ -12,13 +12,25 @@ from torch.testing import assert_close
 
 from spaces import Architecture, Space
 from spaces.randomness import generator
-from supernets import CheckpointRefused, Mixture, NotTrainable, Recipe, Supernet, begin_with, build, extract, train
+from supernets import (
+    CheckpointRefused,
+    Mixture,
+    NotTrainable,
+    Recipe,
+    Supernet,
+    begin_with,
+    build,
+    extract,
+    train,
+    wrap,
+)
 from supernets.elastic.experts import ROUTINGS
 from supernets.training.annealing import annealed
 from supernets.training.schemes.base import taught
 from tests.examples import PLAIN, RESIDUAL, space_of, with_precision
 from tests.small import inputs, small
 from tests.subnets import Kept, Toy, calibrated, images, randomised
+from tests.supernets.wrapping.models import MODELS, made
 
 BOTH = pytest.mark.parametrize("routing", ROUTINGS)
 SPACE = space_of(PLAIN)
@@ -209,3 +221,17 @@ def test_weights_of_ones_own_begin_all_experts(routing: str) -> None:
     assert not torch.equal(head.full, head.weights[0])
     with pytest.raises(RuntimeError, match=rf"Missing key\(s\) in state_dict: \"elastic\.{re.escape(HEAD)}\.weight\""):
         begin_with(net, {n: v for n, v in plain.state_dict().items() if n != f"elastic.{HEAD}.weight"})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_ones_own_gets_experts(name: str) -> None:
+    """Layers of a traced network, also ones that run twice or share a weight."""
+    module, x = made(name)
+    wrapped = wrap(module, x, {"precision": ["float"]}).double()
+    net = of(wrapped.space, "neuron").double()
+    begin_with(net, wrapped.state_dict())
+    inputs_ = tuple(t.double() if t.is_floating_point() else t for t in x)
+    for architecture in drawn(net.space, 2):
+        calibration = net.calibrate(architecture, [inputs_])
+        with torch.no_grad(), net.active(architecture, calibration):
+            assert_close(extract(net, architecture, calibration)(*inputs_), net(*inputs_), rtol=1e-9, atol=1e-9)
