@@ -49,6 +49,7 @@ def train(
         NotTrainable: the scheme cannot train this space, or for this loss, or a supernet of so many experts; or there
             is no such device.
     """
+    recipe.check()
     if net.mixture != recipe.mixture:
         needed, given = (mixture or "one weight per layer" for mixture in (recipe.mixture, net.mixture))
         what = f"scheme {recipe.scheme} trains a supernet of {needed}; this one has {given}"
@@ -74,8 +75,6 @@ def train(
 @contextmanager
 def _placed(net: Supernet, recipe: Recipe) -> Iterator[None]:
     """Within it the supernet is on the recipe's device and computes in its precision; after that as before."""
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise NotTrainable("train.device is cuda, but torch finds no GPU that it can use here: write device: cpu")
     before = next(net.parameters()).device
     net.autocast = torch.bfloat16 if recipe.autocast == "bf16" else None
     try:

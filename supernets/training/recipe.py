@@ -11,7 +11,7 @@ import torch
 
 from supernets.build import Supernet
 from supernets.elastic import Mixture
-from supernets.training.schemes import SCHEMES
+from supernets.training.schemes import SCHEMES, NotTrainable
 
 _WARM_UP_STEPS = 50
 _TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
@@ -35,6 +35,11 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     autocast: str | None = None
     device: str = "cpu"
+
+    def check(self) -> None:
+        """Raise :class:`NotTrainable` if there is no such device here."""
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise NotTrainable("train.device is cuda, but torch finds no GPU that it can use here: write device: cpu")
 
     @property
     def mixture(self) -> Mixture | None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nas.api import search
 from nas.data import Shuffled
 from nas.deliver import deliver
 from nas.evaluate import Evaluator
@@ -25,7 +26,7 @@ from nas.store import Entry, Store
 from nas.terminal import Progress, Terminal
 from spaces.yaml import Problems, Section, SpecError
 from spaces.yaml.schema import Recorder
-from supernets import Mixture, TrainingDiverged, training
+from supernets import Mixture, NotTrainable, TrainingDiverged, training
 from tests.nas.tiny import TINY, asked
 
 
@@ -142,3 +143,13 @@ def test_a_supernet_of_experts_is_built_from_its_file_kept_and_taken_from_the_st
     assert sent.agreement.kept
     other = asked(tmp_path, text.replace("experts: 3", "experts: 2"))
     assert entry_of(other, 0, store, batches.digest).digest != entry.digest
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    source = tmp_path / "space.yaml"
+    source.write_text(TINY.replace("epochs: 3", "epochs: 3, device: cuda, autocast: bf16"), encoding="utf-8")
+    message = "train.device is cuda, but torch finds no GPU that it can use here: write device: cpu"
+    with pytest.raises(NotTrainable, match=rf"\A{message}\Z"):
+        search(source, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
