@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.api import Search, search
+    from nas.network import load_network
     from spaces import Architecture, Space
 
 __version__ = "0.1.0"
-__all__ = ["Architecture", "Search", "Space", "__version__", "search"]
+__all__ = ["Architecture", "Search", "Space", "__version__", "load_network", "search"]
 
 _ROOMS = ("spaces", "supernets", "predictors")
-_PUBLIC = {"Architecture": "spaces", "Space": "spaces", "Search": "nas.api", "search": "nas.api"}
+_PUBLIC = {
+    "Architecture": "spaces",
+    "Space": "spaces",
+    "Search": "nas.api",
+    "load_network": "nas.network",
+    "search": "nas.api",
+}
 
 
 def _check_rooms() -> None:

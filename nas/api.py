@@ -69,8 +69,12 @@ def best_row(result: Mapping[str, Any], limits: Mapping[str, float], source: Pat
     if row is None:
         runs = source.parents[1]
         command = ["nas", "search", str(source), *([] if runs == Path("runs") else ["--runs", str(runs)])]
-        if "latency_ms" in limits:
+        tried = result["budget"].get("latency_ms")
+        if "latency_ms" in limits and limits["latency_ms"] != tried:  # that search found nothing
             command += ["--latency-ms", f"{limits['latency_ms']:g}"]
+        elif tried is not None:
+            nearest = words.nearest(result)
+            command += ["--latency-ms", f"{1.05 * (words.bound_ms(nearest) if nearest else 2 * tried):.4g}"]
         missed = words.no_network({**result, "budget": limits})
         raise Nothing(f"{result['run']}: {missed} [no-network]\n  hint: search for one: {shlex.join(command)}")
     return row

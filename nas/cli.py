@@ -44,9 +44,9 @@ def search(
     latency_ms: LatencyMs = None,
     latency_share: Annotated[
         float | None,
-        typer.Option(help="Latency budget as a share of the largest float network's, e.g. 0.15.", min=1e-6),
+        typer.Option(help="Latency budget as a share of the largest float network's, e.g. 0.15.", min=1e-6, max=2),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**63 - 1)] = 0,
     table: Annotated[Path | None, typer.Option(help="Answer latencies from this recorded table.")] = None,
     remeasure: Annotated[
         bool,
@@ -114,7 +114,8 @@ def export(
         fail(str(error), NO_NETWORK)
     bound = row["latency_ms"]["measured_upper"]
     time = "not measured" if bound is None else f"at most {bound:.4f} ms"
-    say({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {row['quality']['exported']:.2f} %")
+    quality = f"{row['quality']['exported']:.2f} {result['metric']['unit']}"
+    say({**row, "out": str(out)}, as_json, lambda: f"{out}: {row['key']}, {time}, {quality}")
 
 
 @app.command()
@@ -166,7 +167,7 @@ def evaluate(
     from nas.terminal import Terminal
 
     opened = _opened(run, runs, plugin)
-    found = checked(lambda: evaluated(opened, architecture, Terminal(quiet=True)))
+    found = checked(lambda: evaluated(opened, architecture, Terminal(quiet=as_json)))
     say(found, as_json, lambda: evaluation_table(found))
 
 
@@ -215,7 +216,7 @@ def _summary(folder: Path) -> dict[str, Any]:
         run = Run(folder)
         result, start = run.result(), run.ledger.last("start")
     except ValueError as error:  # one damaged run must not hide the others
-        unknown = dict.fromkeys(("seed", "chosen", "accuracy", "latency_ms"))
+        unknown = dict.fromkeys(("seed", "chosen", "quality", "unit", "latency_ms"))
         return {"run": folder.name, "state": "damaged", "budget": {}, **unknown, "error": str(error)}
     row = result and next((r for r in result["finalists"] if r["key"] == result["chosen"]), None)
     return {
@@ -224,7 +225,8 @@ def _summary(folder: Path) -> dict[str, Any]:
         "seed": start["seed"] if start else None,
         "budget": (result["budget"] if result else start["budget"]) if start else {},
         "chosen": row and row["key"],
-        "accuracy": row and row["quality"]["exported"],
+        "quality": row and row["quality"]["exported"],
+        "unit": result and result["metric"]["unit"],
         "latency_ms": row and row["latency_ms"]["measured_upper"],
     }
 

@@ -21,11 +21,12 @@ from nas.data.tasks import Agreement, Task
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
 from predictors.latency.backends import onnxruntime as backend
-from spaces import Architecture, Layer
+from spaces import Architecture, Layer, stored
 from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 
 MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
+OUTLINE = "outline.json"
 _BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
 
 
@@ -58,7 +59,7 @@ class Delivered:
 
 
 def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, exports: Path) -> Delivered:
-    """Write ``exports/<key>/`` with model, architecture, weights, facts of the data, after the proof that they agree.
+    """Write ``exports/<key>/`` with all that a network is, after the proof that its forms agree.
 
     Raises:
         ProofFailed: codes differ, too few predictions agree, or a layer runs on another kernel than intended.
@@ -84,6 +85,7 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     about = {"key": architecture.key, "architecture": dict(architecture), **interface}
     files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
+    files.write_json(folder / OUTLINE, stored.to_json(asked.space))
     files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
     split = evaluate.dataset.validation
     validation = task.quality(in_supernet[: len(split)], split.labels)

@@ -12,8 +12,8 @@ from nas.evaluate import Evaluator
 from nas.evaluators.predictor import Predictions
 from nas.run import Run
 from nas.stages.fit import fitted
-from nas.stages.profile import profiled
-from nas.stages.train import dataset_of, trained
+from nas.stages.profile import profiled, table_entry
+from nas.stages.train import dataset_of, entry_of, trained
 from nas.terminal import Progress, Terminal
 from spaces import Architecture, Space
 from supernets import threads
@@ -33,9 +33,15 @@ def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
     store, seed, progress = run.store, int(start["seed"]), Progress(terminal, "evaluate")
     with threads(1):
         dataset, batches = dataset_of(asked, seed)
+        if not entry_of(asked, seed, store, batches.digest).complete:
+            progress.warn(f"{store.root} has lost the supernet of the run: it is trained again")
         net, entry = trained(asked, seed, store, batches, progress)
         evaluate = Evaluator(net, dataset, batches)
         table = Path(start["table"]) if start["table"] else None
+        if table is None and not table_entry(asked, seed, store).complete:
+            progress.warn(
+                "no such latency table of this device is in the store: it is measured, and may tell other times"
+            )
         latency, _, _ = profiled(asked, seed, store, table, progress)
         accuracy, _ = fitted(asked, seed, store, entry, evaluate, progress)
         quality = evaluate(architecture)
@@ -48,6 +54,8 @@ def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
             "predicted": float(accuracy.accuracy(np.array([values["quality"]]))[0]),
             "supernet": quality.accuracy,
             "log_likelihood": quality.log_likelihood,
+            "name": dataset.task.metric["name"],
+            "unit": dataset.task.metric["unit"],
         },
         "latency_ms": {"predicted": float(mean[0]), "std": float(deviation[0])},
         "counted": {name: int(column[0]) for name, column in asked.space.cost([architecture]).items()},

@@ -25,7 +25,8 @@ _OF_BASELINE = (
 class Verified:
     """End of stage 6. ``finalists`` and ``baselines`` (``{"name", "row"}``) as rows; ``refused``: key -> reason.
 
-    ``guard``: how many times the slowest session an upper bound is.
+    ``guard``: how many times the slowest session an upper bound is. ``harm``: what
+    :mod:`nas.stages.harmless` did to the chosen one.
     """
 
     budget: Mapping[str, float]
@@ -34,6 +35,7 @@ class Verified:
     baselines: Sequence[Mapping[str, Any]]
     refused: Mapping[str, str]
     guard: float
+    harm: Mapping[str, Any] | None = None
 
 
 def result(
@@ -52,6 +54,7 @@ def result(
         "finalists": sorted(verified.finalists, key=contract.order, reverse=True),
         "baselines": [{"name": b["name"], **{k: b["row"][k] for k in _OF_BASELINE}} for b in verified.baselines],
         "guard": verified.guard,
+        "do_no_harm": verified.harm,
         "refused": [{"key": key, "reason": reason} for key, reason in verified.refused.items()],
         "front": points(pareto(results), predict, asked.search.objectives),
         "trials": points(results, predict, asked.search.objectives),

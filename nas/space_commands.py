@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at a space: check, describe, 
 Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", help="Package of your own that makes the model; may be repeated.")
 ]
+_SHOWN = 12  # layers that are listed
 Source = Annotated[str, typer.Argument(metavar="SPACE", help="A space.yaml, or the name of a space in the zoo.")]
 
 
@@ -41,6 +42,7 @@ def describe(
     """The tree of choices, the size, and what architectures cost; with a limit, whether it can be kept."""
     from nas.experiment import load
     from nas.report.tables import space_table
+    from predictors.latency.rounding import uneven
     from spaces import describe as words
 
     asked = checked(lambda: load(space, plugin))
@@ -60,7 +62,10 @@ def describe(
     report = "" if asked.own is None else asked.own.report
     if report:
         said["kept"] = report.splitlines()
-    say(said, as_json, lambda: "\n\n".join([space_table(said, words.lines(found)), *([report] if report else [])]))
+    slow = [str(layer) for layer in uneven(found, asked.device.backend)]
+    said["uneven"] = slow
+    parts = [space_table(said, words.lines(found)), *([report] if report else []), *_slow(slow, asked.device.backend)]
+    say(said, as_json, lambda: "\n\n".join(parts))
 
 
 @app.command()
@@ -109,6 +114,15 @@ def schema(
         print(text)
     else:
         checked(lambda: files.write_atomic(out, f"{text}\n".encode()), writes=("--out", out))
+
+
+def _slow(layers: list[str], backend: str) -> list[str]:
+    """A paragraph on channels that integer kernels run slowly, if there are any."""
+    if not layers:
+        return []
+    more = [f"and {len(layers) - _SHOWN} more"] if len(layers) > _SHOWN else []
+    head = f"channels that the 8-bit kernels of {backend} run slowly:"
+    return ["\n".join([head, *(f"  {line}" for line in (*layers[:_SHOWN], *more))])]
 
 
 def _limits(written: list[str]) -> dict[str, float]:

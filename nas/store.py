@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,10 @@ class Entry:
     def __repr__(self) -> str:
         return f"Entry({self.stage}/{self.digest})"
 
-    def lock(self) -> files.Lock:
-        """One writer; waits for the one before. Not reentrant."""
+    def lock(self) -> AbstractContextManager[object]:
+        """One writer; waits for the one before. Not reentrant. What is complete is only read, and needs no lock."""
+        if self.complete:
+            return nullcontext()
         files.make_folder(self.path)
         return files.Lock(self.path / ".lock", wait=True)
 

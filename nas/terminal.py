@@ -87,7 +87,7 @@ class Progress:
         """``done`` of ``total`` of ``what``, e.g. epochs; draws at most every two seconds off a terminal."""
         now = time.monotonic()
         if self._part is None or self._part[0] != what:
-            self._part = (what, self._drawn if self._part is None else now, done - 1 if self._part is None else done)
+            self._part = (what, now, done)  # what was done before, by a run that was stopped, says nothing of the rate
         if now - self._drawn < (0.1 if self._terminal.live else _EVERY_S):
             return
         self._drawn = now

@@ -17,6 +17,7 @@ from spaces import Architecture, Space
 from spaces.yaml import nearest
 
 ARCHITECTURE = "arch"
+_LEAST_SHARE = 0.1  # of a space that a table must answer for
 
 
 class WrongTable(ValueError):
@@ -78,6 +79,9 @@ def read_table(path: Path, space: Space) -> Tabular:
         except ValueError as error:
             raise WrongTable(f"{path}:{number + 2}: {error}") from error
         rows.setdefault(architecture.key, number)
+    if len(rows) < _LEAST_SHARE * space.size:
+        has = f"{len(rows):,} of the {float(space.size):.3g} networks of space {space.name}"
+        raise WrongTable(f"{path}: the table has {has}: strategies would ask for others [incomplete-table]")
     columns = {}
     for name in lines[0]:
         values = [_number(line[name]) for line in lines]

@@ -99,7 +99,7 @@ def _verdict(result: Row) -> Html:
         known = "" if result["verified"] else f" ({words.UNVERIFIED})"
         return tag("p", tag("b", words.no_network(result), known, "."), class_="verdict bad")
     sentence = f"Network {row['key']} {_promise(row, result)}"
-    notes = [f"{said}." for said in words.comparisons(result)]
+    notes = [f"{said}." for said in (*words.harm(result), *words.comparisons(result))]
     warnings = [
         f"The baseline {better['name']} keeps the budget too, and is better on the validation images: "
         f"{words.points(better['quality']['supernet'])} against {words.points(row['quality']['supernet'])}."

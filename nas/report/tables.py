@@ -59,14 +59,14 @@ def _sentences(result: Mapping[str, Any]) -> list[str]:
     lines += [f"not delivered: {words.refusal(refused)}" for refused in result["refused"]]
     if words.chosen(result) is None:
         return [*lines, words.no_network(result)]
-    return [*lines, *words.comparisons(result)]
+    return [*lines, *words.harm(result), *words.comparisons(result)]
 
 
 def runs_table(found: Sequence[Row], runs: Path) -> str:
     """One line per run."""
     if not found:
         return f"no runs in {runs}"
-    heads = ["run", "state", "seed", "budget", "chosen", "accuracy %", "at most ms"]
+    heads = ["run", "state", "seed", "budget", "chosen", "quality", "at most ms"]
     body = [_run(r) for r in found]
     return table(None, heads, body)
 
@@ -89,14 +89,15 @@ def space_table(said: Row, tree: Sequence[str]) -> str:
 def _kept(cost: Row) -> str:
     if "limit" not in cost:
         return ""
-    known = f"kept by {100 * cost['share']:.2g} %" if cost["reachable"] else "NOT kept by any of them"
+    known = f"kept by {100 * cost['share']:.3g} %" if cost["reachable"] else "NOT kept by any of them"
     return f"{cost['limit']:,.0f}: {known}"
 
 
 def _run(row: Row) -> list[str]:
     budget = ", ".join(f"{name} {limit:.4g}" for name, limit in row["budget"].items())
     seed = "-" if row["seed"] is None else str(row["seed"])
-    reached = [row["chosen"] or "-", words.points(row["accuracy"]), words.ms(row["latency_ms"])]
+    quality = "-" if row["quality"] is None else f"{row['quality']:.2f} {row['unit']}"
+    reached = [row["chosen"] or "-", quality, words.ms(row["latency_ms"])]
     return [row["run"], row["state"], seed, budget, *reached]
 
 
@@ -105,8 +106,8 @@ def evaluation_table(found: Row) -> str:
     body = [[name, str(value)] for name, value in found["architecture"].items()]
     quality, latency = found["quality"], found["latency_ms"]
     facts = [
-        ["accuracy, supernet (validation)", f"{quality['supernet']:.2f} %"],
-        ["accuracy, predicted", f"{quality['predicted']:.2f} %"],
+        [f"{quality['name']}, supernet (validation)", f"{quality['supernet']:.2f} {quality['unit']}"],
+        [f"{quality['name']}, predicted", f"{quality['predicted']:.2f} {quality['unit']}"],
         ["latency, predicted", f"{latency['predicted']:.4f} +- {latency['std']:.4f} ms"],
         *([name, f"{value:,}"] for name, value in found["counted"].items()),
     ]
@@ -125,7 +126,7 @@ def table(title: str | None, heads: Sequence[str], rows: Sequence[Sequence[str]]
         table.add_row(*row)
     text = io.StringIO()
     Console(file=text, width=160, highlight=False, markup=False).print(table)
-    return text.getvalue().rstrip()
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).rstrip()
 
 
 def imported_table(header: dict[str, Any], out: Path) -> str:

@@ -103,6 +103,15 @@ def refusal(refused: Row) -> str:
     return f"{refused['key']}, because {refused['reason']}"
 
 
+def harm(result: Row) -> list[str]:
+    """Which precisions of the chosen network were changed because another one cost no more and was no worse."""
+    done = result.get("do_no_harm")
+    if not done or not done["changes"]:
+        return []
+    changes = ", ".join(f"{c['choice']} from {c['from']} to {c['to']}" for c in done["changes"])
+    return [f"do no harm: of {done['of']} {changes}" + ("" if done["kept"] else "; measured slower, and not kept")]
+
+
 def comparisons(result: Row) -> list[str]:
     """The chosen network against each baseline that was measured."""
     mine, unit = chosen(result), result["metric"]["unit"]

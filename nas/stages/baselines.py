@@ -39,5 +39,6 @@ def baselines(
         )
     best = verifier.best(within(distinct(found[RANDOM]), aimed), verifier.asked.search.finalists)
     rows = verifier.verify([result.architecture for result in best])
-    made.append(("best of random search", contract.choose(rows, budget)))
+    nearest = min(rows, key=contract.latency_ms, default=None)  # where none keeps the budget: the table shows it
+    made.append(("best of random search", contract.choose(rows, budget) or nearest))
     return [{"name": name, "row": row} for name, row in made if row is not None]

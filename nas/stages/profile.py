@@ -32,6 +32,14 @@ def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> li
     return [a for a in dict.fromkeys(drawn) if a not in fitted][:HELD_OUT] or list(fitted[::4])
 
 
+def table_entry(asked: Experiment, seed: int, store: Store) -> Entry:
+    """Where the table of this experiment and seed, measured on this device, belongs."""
+    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
+    networks = files.sha256("".join(a.key for a in (*fitted, *held_out(asked, seed, fitted))).encode())[:16]
+    inputs = {"space": asked.space.digest, "device": asked.device.target().fingerprint(), "networks": networks}
+    return store.entry("profile", inputs)
+
+
 def profiled(
     asked: Experiment, seed: int, store: Store, table_file: Path | None, progress: Progress
 ) -> tuple[LatencyModel, dict[str, Any], Entry | None]:
@@ -47,9 +55,7 @@ def profiled(
         table = read_table(table_file, asked, seed)
         progress.outcome = f"answered from {table_file}"
     else:
-        networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
-        inputs = {"space": space.digest, "device": target.fingerprint(), "networks": networks}
-        entry = store.entry("profile", inputs)
+        entry = table_entry(asked, seed, store)
         with entry.lock():
             if not entry.complete:
                 table = profile(

@@ -60,7 +60,8 @@ def dataset_of(asked: Experiment, seed: int) -> tuple[Dataset, Shuffled]:
     if outline.records and (dataset.shape, dataset.classes) != (outline.input_shape, outline.classes):
         has = f"inputs {list(dataset.shape)} and {dataset.classes} outputs"
         takes = f"{list(outline.input_shape)} and {outline.classes}"
-        raise DataError(f"dataset {dataset.name}", f"it has {has}, the network {takes}", "wrong-shape")
+        hint = "name the data it is for: data: {dataset: …}; docs/data.md lists them"
+        raise DataError(f"dataset {dataset.name}", f"it has {has}, the network {takes}", "wrong-shape", hint)
     return dataset, Shuffled(dataset, asked.data.batch, seed_for(seed, "data"))
 
 

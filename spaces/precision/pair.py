@@ -56,6 +56,8 @@ def parse(name: str) -> Precision:
     match = re.fullmatch(r"(float|w[1-8](?:-.+)?)/(float|a[1-8](?:-.+)?)", name)
     if match is None:
         what = f"unknown precision {name!r}: write float, or w<bits>a<bits> such as w8a8"
+        if "/" in name or "-" in name:
+            what += ", or such as w4-asymmetric/a8 or w2-ternary-mean/float: bits first, also of formats"
         raise Refused(what, "unknown-name")
     weight, given = match.groups()
     return Precision(

@@ -106,7 +106,7 @@ FAMILIES: Mapping[str, tuple[str, int, str]] = {
     heads: {choice: [2, 4], per: block}
     cross_heads: {choice: [2, 4], per: block}
 """),
-    "superres": (CROPS, 1, """
+    "superres": (CROPS, 4, """
   family: superres
   input: [3, 24, 24]
   scale: 2

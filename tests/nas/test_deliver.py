@@ -53,7 +53,7 @@ def mixed(asked: Experiment) -> Architecture:
     )  # fmt: skip
 
 
-def test_a_delivery_is_four_files_in_a_folder_of_the_key(
+def test_a_delivery_is_five_files_in_a_folder_of_the_key(
     asked: Experiment, evaluator: Evaluator, mixed: Architecture, tmp_path: Path
 ) -> None:
     """Model, architecture and weights; what comes back says what they are."""
@@ -64,6 +64,7 @@ def test_a_delivery_is_four_files_in_a_folder_of_the_key(
         "architecture.json",
         "weights.safetensors",
         "data.json",
+        "outline.json",
     }
     assert (made.folder / "model.onnx").read_bytes() == made.model
     interface = evaluator.dataset.interface(1)

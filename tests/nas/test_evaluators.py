@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,6 +15,7 @@ from nas.evaluate import Quality
 from nas.evaluators import Failed, results
 from nas.evaluators.predictor import Predictions
 from nas.evaluators.supernet import Subnets
+from nas.evaluators.tabular import WrongTable, read_table
 from nas.testing.strategies import example, score
 from spaces import Architecture
 
@@ -65,3 +68,13 @@ def test_answers_become_results_of_consecutive_trials() -> None:
         (7, a, {"quality": 1.0}, "ok", None), (8, b, {}, "failed", "no device")
     ]  # fmt: skip
     assert [r.usable for r in made] == [True, False]
+
+
+def test_a_table_of_few_networks_is_refused(tmp_path: Path) -> None:
+    """Strategies would ask for others, and learn nothing."""
+    path = tmp_path / "table.csv"
+    path.write_text('arch,ms\n"' + example().at(0).to_json().replace('"', '""') + '",1.0\n')
+    has = f"1 of the {float(example().size):.3g} networks of space {example().name}"
+    message = f"{path}: the table has {has}: strategies would ask for others [incomplete-table]"
+    with pytest.raises(WrongTable, match=re.escape(message)):
+        read_table(path, example())

@@ -90,3 +90,13 @@ def test_a_second_part_of_a_stage_has_a_rate_of_its_own(clock: SimpleNamespace) 
         clock.now += 4
         progress("export", 3, 5)
     assert screen.getvalue().splitlines()[1] == "6 verify: export 3/5, 0.5/s, 4 s left"
+
+
+def test_what_a_stopped_run_had_done_says_nothing_of_the_rate(clock: SimpleNamespace) -> None:
+    """A search that goes on at trial 1,500 is not a thousand times as fast."""
+    screen = Screen(live=False)
+    with Terminal(stream=screen).stage(5, "search") as progress:
+        for trial in range(1500, 1505):
+            progress("trial", trial, 2000)
+            clock.now += 1
+    assert screen.getvalue().splitlines()[0] == "5 search: trial 1502/2000, 1.0/s, 498 s left"

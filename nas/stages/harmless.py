@@ -1,0 +1,115 @@
+"""Stage 6, do no harm: no precision of the chosen network is slower, and no more accurate, than another one there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.evaluate import Quality
+from nas.evaluators import Values
+from nas.stages import contract
+from nas.stages.verifier import Row, Verifier
+from spaces import Architecture, Space, Value
+from spaces.dimensions import dimensions
+
+JUDGED = 24  # subnets that are evaluated at most
+NOISE = 1.01  # two measurements so near are the same
+
+
+@dataclass(frozen=True)
+class Change:
+    """Of a choice of precision, from one value to another."""
+
+    choice: str
+    before: Value
+    after: Value
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``result.json`` has it."""
+        return {"choice": self.choice, "from": self.before, "to": self.after}
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What networks are compared by.
+
+    ``predict``: objectives by name, latency from the measured table; ``quality`` in the supernet; ``costs``: the
+    objectives that must not grow; ``limits``: budgets.
+    """
+
+    predict: Callable[[Sequence[Architecture]], Sequence[Values]]
+    quality: Callable[[Architecture], Quality]
+    costs: Sequence[str]
+    limits: Mapping[str, float]
+
+
+def repaired(space: Space, architecture: Architecture, judges: Judges) -> tuple[Architecture, list[Change]]:
+    """The network after every change of one precision that costs nothing and gains something, and these changes.
+
+    The fastest change goes first; a change must keep every cost and the quality, and better one of them.
+    """
+    changes: list[Change] = []
+    judged = 0
+    again = True
+    while again:
+        again = False
+        now, quality = judges.predict([architecture])[0], judges.quality(architecture)
+        for change, other, values in _offers(space, architecture, judges, now):
+            if judged == JUDGED:
+                return architecture, changes
+            judged += 1
+            cheaper = any(values[name] < now[name] for name in judges.costs)
+            if _no_worse(judges.quality(other), quality, strictly=not cheaper):
+                architecture, again = other, True
+                changes.append(change)
+                break
+    return architecture, changes
+
+
+def _offers(
+    space: Space, architecture: Architecture, judges: Judges, now: Values
+) -> list[tuple[Change, Architecture, Values]]:
+    """Changes that cost no more, the fastest first."""
+    found = list(_alternatives(space, architecture))
+    values = judges.predict([other for _, other in found]) if found else []
+    offers = [
+        (change, other, v)
+        for (change, other), v in zip(found, values, strict=True)
+        if all(v[name] <= now[name] for name in judges.costs)
+        and all(v[name] <= limit for name, limit in judges.limits.items())
+    ]
+    return sorted(offers, key=lambda offer: (offer[2]["latency_ms"], offer[1].key))
+
+
+def _alternatives(space: Space, architecture: Architecture) -> Iterator[tuple[Change, Architecture]]:
+    dimension = dimensions(space)
+    for choice in space.choices:
+        if choice.name in architecture and dimension[choice.name] == "precision":
+            before = architecture[choice.name]
+            for after in choice.values:
+                if after != before:
+                    other = space.architecture({**architecture, choice.name: after})
+                    yield Change(choice.name, before, after), other
+
+
+def _no_worse(mine: Quality, theirs: Quality, strictly: bool) -> bool:
+    ours, others = ((q.accuracy, q.log_likelihood) for q in (mine, theirs))
+    return ours > others if strictly else mine.accuracy >= theirs.accuracy
+
+
+def pass_over(verifier: Verifier, chosen: Row, budget: Mapping[str, float]) -> tuple[Row, dict[str, Any]]:
+    """The chosen network, or that which its changes make of it, if it measures no slower; and what was done.
+
+    The second is ``{"of": key, "changes": […], "kept": whether they were}``.
+    """
+    asked = verifier.asked
+    costs = list(dict.fromkeys(["latency_ms", *(name for name in asked.search.objectives if name != "quality")]))
+    judges = Judges(verifier.predict, verifier.quality, costs, budget)
+    other, changes = repaired(asked.space, asked.space.architecture(chosen["architecture"]), judges)
+    said: dict[str, Any] = {"of": chosen["key"], "changes": [change.to_json() for change in changes], "kept": False}
+    for row in verifier.verify([other]) if changes else []:  # none if its proof fails
+        verifier.confirm([chosen, row])
+        if contract.holds(row, budget) and contract.latency_ms(row) <= NOISE * contract.latency_ms(chosen):
+            return row, {**said, "kept": True}
+    return chosen, said
