@@ -26,7 +26,7 @@ from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 
 MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
-OUTLINE = "outline.json"
+OUTLINE, PROGRAM = "outline.json", "program.pt2"
 _BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
 
 
@@ -80,8 +80,11 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     task = evaluate.dataset.task
     agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)
     audit = _audited(architecture, network, model, asked.device.threads)
+    program = _program(network, examples, asked.device.batch) if asked.program else None
     folder = exports / architecture.key
     files.write_atomic(folder / MODEL, model)
+    if program is not None:
+        files.write_atomic(folder / PROGRAM, program)
     about = {"key": architecture.key, "architecture": dict(architecture), **interface}
     files.write_json(folder / ARCHITECTURE, about, indent=2)
     files.write_atomic(folder / WEIGHTS, save({k: v.contiguous() for k, v in network.state_dict().items()}))
@@ -136,6 +139,16 @@ def _agreement(
         if not agreement.kept:
             raise ProofFailed(f"{architecture.key}: supernet and {name} differ: {agreement.said}")
     return found[1]
+
+
+def _program(network: Network, examples: Split, batch: int) -> bytes:
+    """As a program of torch. Raises :class:`ProofFailed` where it does not give what the network gives."""
+    made = export.program(network, batch)
+    images = torch.from_numpy(resized(examples.images[:batch].numpy(), (batch, *network.input_shape)))
+    with torch.no_grad():
+        if not torch.allclose(export.loaded(made)(images), network(images), rtol=1e-4, atol=1e-5):
+            raise ProofFailed("the program of torch.export and the extracted network differ")
+    return made
 
 
 def _audited(architecture: Architecture, network: Network, model: bytes, threads: int) -> backend.Audit:

@@ -103,7 +103,7 @@ class Experiment:
     """One checked file. ``text`` is the file itself; ``source`` where it came from.
 
     ``plugins``: packages of the user's own whose code may be run, as said on the command line; ``own`` the model of
-    one's own, as data.
+    one's own, as data; ``program``: whether networks are exported as programs of ``torch.export`` too.
     """
 
     source: Path
@@ -115,6 +115,7 @@ class Experiment:
     search: Search
     plugins: tuple[str, ...] = ()
     own: OwnModel | None = None
+    program: bool = False
 
     @property
     def family(self) -> str:
@@ -197,6 +198,7 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
+    program = export.boolean("program", False)
     export.finish()
     if space is None:
         return None
@@ -210,6 +212,7 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
         search,
         tuple(plugins or ()),
         own if own.found else None,
+        program,
     )
 
 

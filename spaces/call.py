@@ -29,8 +29,9 @@ class Call:
     ``args`` in order and ``options`` by name; of a layer with a weight what follows its input, weight and bias.
     ``reads`` and ``shape`` are (c, h, w) of the first input as it reads it, and of its output. ``weight`` has an axis
     for each dimension of what it holds. ``macs`` of one example, where no kind of layer counts them; ``taps`` the
-    places of a convolution's kernel; ``dtype`` that of what it holds, ``buffer`` that this is not trained;
-    ``again`` that all it holds is that of the layer ``weight_of``, which runs a second time.
+    places of a convolution's kernel; ``dtype`` that of what it holds or gives, ``buffer`` that what it holds is not
+    trained; ``again`` that all it holds is that of the layer ``weight_of``, which runs a second time. ``dims`` are the
+    sizes of what it gives, for a batch of one, ``batched`` those of them that grow with the batch.
     """
 
     op: str
@@ -45,11 +46,17 @@ class Call:
     dtype: str = "torch.float32"
     buffer: bool = False
     again: bool = False
+    dims: tuple[Field, ...] = ()
+    batched: tuple[int, ...] = ()
 
     def fields(self) -> Iterator[Field]:
         """Every size in it."""
         yield from (*self.reads, *self.shape, *self.weight, self.macs)
-        yield from _sizes((self.args, tuple(value for _, value in self.options)))
+        yield from self.sizes()
+
+    def sizes(self) -> tuple[Axis, ...]:
+        """Sizes among its arguments, in order."""
+        return tuple(_sizes((self.args, tuple(value for _, value in self.options))))
 
     def resolved(self, number: Callable[[Field], int], ranges: Callable[[Axis], Ranges]) -> Resolved:
         """The same for one architecture: ``number`` of a field, ``ranges`` that an axis keeps."""

@@ -6,16 +6,17 @@ A record's field is a constant or the name of a choice. Shapes, tensor formats a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from spaces.choice import Value
 from spaces.decode import NotAnOutline, field, record
 from spaces.layers import INPUT, WEIGHTED, Bools, Chosen, Columns, Field, Ints, Layer, Record
-from spaces.resolve import number, resolve
+from spaces.resolve import number, resolve, whole
 from spaces.single import Resolver
 
 if TYPE_CHECKING:
@@ -23,17 +24,31 @@ if TYPE_CHECKING:
     from spaces.batch import Batch
 
 
+Takes = tuple[tuple[tuple[int, ...], str], ...]
+"""Sizes and type of each input of a traced network."""
+
+
+class CallSizes(NamedTuple):
+    """Of a traced record over n architectures, (n,) each: of what it gives, among its arguments, of what it holds."""
+
+    made: tuple[Ints, ...]
+    args: tuple[Ints, ...]
+    held: tuple[Ints, ...]
+
+
 @dataclass(frozen=True)
 class Outline:
     """The graph of layers of a space.
 
     ``input_shape`` is (c, h, w), with a chosen ``resolution`` the largest; ``classes`` the values of the output.
+    ``takes``: of a traced network sizes and type of each input, -1 for the batch.
     """
 
     input_shape: tuple[int, int, int]
     classes: int
     records: tuple[Record, ...]
     resolution: Field | None = None  # height and width
+    takes: Takes = ()
 
     @property
     def _input(self) -> tuple[Field, Field, Field]:
@@ -47,13 +62,14 @@ class Outline:
             "classes": self.classes,
             "records": [_plain(record) for record in self.records],
             **({} if self.resolution is None else {"resolution": _plain(self.resolution)}),
+            **({"takes": _plain(self.takes)} if self.takes else {}),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> Outline:
         """What :meth:`to_json` wrote, exactly. Raises :class:`spaces.decode.NotAnOutline`."""
         known = {"input_shape", "classes", "records"}
-        if not isinstance(data, dict) or not known <= set(data) <= {*known, "resolution"}:
+        if not isinstance(data, dict) or not known <= set(data) <= {*known, "resolution", "takes"}:
             raise NotAnOutline("an outline has the keys input_shape, classes, records [wrong-outline]")
         shape = tuple(data["input_shape"])
         if len(shape) != 3 or any(type(size) is not int for size in shape):
@@ -65,7 +81,7 @@ class Outline:
             if missing := [name for name in r.inputs if name not in known_paths]:
                 raise NotAnOutline(f"{r.path}: reads {missing[0]!r}, which stands nowhere before it [wrong-outline]")
             known_paths.add(r.path)
-        return cls((shape[0], shape[1], shape[2]), data["classes"], records, resolution)
+        return cls((shape[0], shape[1], shape[2]), data["classes"], records, resolution, field(data.get("takes", [])))
 
     @property
     def precision_choices(self) -> frozenset[str]:
@@ -83,6 +99,16 @@ class Outline:
     def table(self, batch: Batch) -> tuple[Columns, ...]:
         """Every record resolved over a batch, in order."""
         return resolve(self.records, self._input, len(batch), lambda name: _of_batch(batch, name))
+
+    def sizes(self, batch: Batch) -> dict[str, CallSizes]:
+        """Sizes of every traced record, by its path."""
+        nothing = np.zeros(len(batch), np.int64)
+
+        def numbers(found: Iterable[Field]) -> tuple[Ints, ...]:
+            return tuple([whole(f, nothing, lambda name: _of_batch(batch, name)) for f in found])
+
+        calls = [(r.path, r.call) for r in self.records if r.call is not None]
+        return {p: CallSizes(numbers(c.dims), numbers(c.sizes()), numbers(c.weight)) for p, c in calls}
 
     def input_sizes(self, batch: Batch) -> Ints:
         """Channels, height and width of the network's input (3, n)."""
@@ -106,4 +132,4 @@ def _of_batch(batch: Batch, name: str) -> tuple[Bools, list[Value], Ints]:
     return codes >= 0, list(batch.space.choices[column].values), np.maximum(codes, 0)
 
 
-__all__ = ["INPUT", "WEIGHTED", "Chosen", "Columns", "Layer", "Outline", "Record"]
+__all__ = ["INPUT", "WEIGHTED", "CallSizes", "Chosen", "Columns", "Layer", "Outline", "Record", "Takes"]

@@ -171,7 +171,7 @@ def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, rea
     for i, r in enumerate(records):
         rows = [0 if name == INPUT else at[name] + 1 for name in r.inputs]
         if r.kind == "select":
-            chosen = whole(r.rows, nothing, read)
+            chosen = whole(r.rows, nothing, read) * _exists(r.exists_when, n, read)
             drafts.append(draft_of(r, np.zeros(n, np.bool_), source[rows].T, [tuple(shape[rows[0]])], n, read))
             shape[i + 1] = np.take_along_axis(shape[rows], chosen[None, None, :], axis=0)[0]
             source[i + 1] = np.take_along_axis(source[rows], chosen[None, :], axis=0)[0]

@@ -28,7 +28,7 @@ from supernets.elastic import (
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
-from supernets.graph import Program, program, run
+from supernets.graph import Program, moved, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
@@ -181,7 +181,7 @@ class Supernet(nn.Module):
                     seen += 1
             if not seen:
                 raise ValueError("calibration needs batches, got none; several passes need some that can be read again")
-            now = records.calibration()
+            now = records.calibration(moved(program.layers))
             found = now if found is None else replace(found, moments=now.moments)
         assert found is not None, "at least one pass"
         return found

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from spaces import INPUT, Layer, QuantSpec
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
+from supernets.functions.operations import MOVES
 from supernets.quantization import TOPS, activated
 from supernets.quantization.kernels import EAGER, Kernels
 
@@ -29,6 +30,17 @@ def stored8(layers: Sequence[Layer]) -> list[str]:
         names += [layer.path + SUM] if layer.sums8 else []
         names += [layer.path] if layer.out8 else []
     return names
+
+
+def moved(layers: Sequence[Layer]) -> dict[str, str]:
+    """Traced layers that take values from one tensor and change none -> that tensor, the first of a chain."""
+    found: dict[str, str] = {}
+    for y in layers:
+        if y.kind == "call" and y.call is not None and y.call.call.op.split(".")[-2:][0] in MOVES:
+            source = y.call.call.args[0]
+            name = y.inputs[source.index]
+            found[y.path] = found.get(name, name)
+    return found
 
 
 def live(layers: Sequence[Layer]) -> frozenset[str]:
@@ -99,8 +111,11 @@ def run(
     weighted: Callable[[Layer, Tensor], Tensor],
     store: Callable[[str, Tensor, str], Tensor],
     kernels: Kernels = EAGER,
+    seen: Callable[[str, Any], object] | None = None,
 ) -> Tensor:
     """Output of the last layer.
+
+    ``seen`` is called with the name and the value of the input, and of each layer's output, as it is made.
 
     ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
     is stored in 8 bits, and the name of its activation function, the values that its readers see. Shapes: one input is
@@ -113,6 +128,8 @@ def run(
         values[INPUT] = F.interpolate(values[INPUT], program.size, mode="bilinear")
     if INPUT in program.kept:
         values[INPUT] = store(INPUT, values[INPUT], "none")
+    if seen is not None:
+        seen(INPUT, values[INPUT])
     for layer, done in zip(program.layers, program.done, strict=True):
         given = [values[name] for name in layer.inputs]
         function = FUNCTIONS.get(layer.kind)
@@ -130,6 +147,8 @@ def run(
             known = layer.path in program.rounded
             y = activated(y, layer.activation, kernels) if known else ACTIVATIONS[layer.activation](y)
         values[layer.path] = y
+        if seen is not None:
+            seen(layer.path, y)
         for name in done:
             del values[name]
     last = program.layers[-1]

@@ -75,10 +75,11 @@ class Records:
         parts = torch.stack([scale] if zero is None else [scale, zero * scale])
         self.inputs.setdefault(path, Mean()).add(parts, count)
 
-    def calibration(self) -> Calibration:
-        """What they say."""
+    def calibration(self, moved: Mapping[str, str]) -> Calibration:
+        """What they say. ``moved``: tensors that take the grid of another (:func:`supernets.graph.moved`)."""
         limits = {name: mean.value for name, mean in self.ranges.items()}
         grids = {name: activation_grid(low, high, ACTIVATION) for name, (low, high) in limits.items()}
+        grids |= {name: grids[source] for name, source in moved.items() if name in grids and source in grids}
         inputs: dict[str, Grid] = {}
         for path, mean in self.inputs.items():
             step, *offset = mean.value

@@ -16,6 +16,7 @@ MEANING = {
     "layers": "µs per layer",
     "conversions counted": "µs per conversion",
     "call": "× an empty call",
+    "weights": "ms per MiB of weights beyond the first",
 }
 
 

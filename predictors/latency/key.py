@@ -6,7 +6,17 @@ equal key in every space.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+from spaces.call import Given
+from spaces.layers import WEIGHTED
+
+_BYTES = {"f32": 4, "w8c": 1}
+
+Tensors = tuple[tuple[str, tuple[int, ...]], ...]
+"""Form and sizes of each."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,6 +44,14 @@ class LayerKey:
     rows: int = 0
     others: int = 0
     lies: str = "picture"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of its weight, without scales; 0 of what has none."""
+        if self.op not in WEIGHTED:
+            return 0
+        terms = self.c_in // self.groups * (self.kernel**2 if self.op == "conv" else 1)
+        return terms * self.c_out * _BYTES[self.weight]
 
     def __str__(self) -> str:
         """Like ``conv k3 s1 g1 64x64@28x28 b1 w8c/u8>u8 relu``; what few layers have stands behind it."""
@@ -64,4 +82,48 @@ class BoundaryKey:
         return f"{self.op} {self.c}@{self.h}x{self.w}"
 
 
-Key = LayerKey | BoundaryKey
+@dataclass(frozen=True, order=True)
+class CallKey:
+    """One operation of a traced network.
+
+    ``op``: its kind of layer; ``call`` the operation with its ``args`` and ``options``. ``inputs``: form and sizes of
+    each tensor that it computes with: ``u8``, a type of torch's, or that with ``held`` before it, for what no input
+    changes. ``held``: sizes of its own weight, ``weight`` the format of that; ``target``: form of what it gives.
+    """
+
+    op: str
+    call: str
+    args: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...]
+    inputs: Tensors
+    held: tuple[int, ...]
+    weight: str
+    target: str
+    activation: str
+
+    @property
+    def source(self) -> str:
+        """Whether its kernel computes with integers."""
+        return "u8" if self.weight not in ("f32", "") else "f32"
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of its weight, without scales; 0 of what has none."""
+        return math.prod(self.held) * _BYTES[self.weight] if self.op in WEIGHTED else 0
+
+    def __str__(self) -> str:
+        """Like ``aten.conv2d.default([2, 2], [1, 1], [1, 1], 1) w8c[64x32x3x3] u8[1x32x9x9] > u8 relu``."""
+        said = ", ".join([*map(_shown, self.args), *(f"{name}={_shown(value)}" for name, value in self.options)])
+        tensors = [*([(self.weight, self.held)] if self.held else []), *self.inputs]
+        shown = " ".join(f"{form}[{'x'.join(map(str, sizes))}]" for form, sizes in tensors)
+        after = "" if self.activation == "none" else f" {self.activation}"
+        return f"{self.call}({said}) {shown} > {self.target}{after}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Given):
+        return f"@{value.index}"
+    return f"[{', '.join(map(_shown, value))}]" if isinstance(value, tuple) else str(value)
+
+
+Key = LayerKey | BoundaryKey | CallKey

@@ -3,7 +3,8 @@
 A network's time is not the sum of its rows: kernels run in each other's cache, float layers hand over in a layout of
 their own, and every layer has a dispatch cost. So the rows are summed by kind, and factors, found by least squares on
 relative errors, weigh the sums: T = a_f float kernels + a_q integer kernels + a_o other layers + b conversions
-- r float links + l layers + s conversions counted + c.
+- r float links + l layers + s conversions counted + c + w weights beyond the cache. The last is the way of weights from
+memory: alone, a layer finds its own in the cache; a network of many does not.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from predictors.latency.called import work_of
 from predictors.latency.table import Table
-from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.outline import WEIGHTED
 
@@ -32,12 +33,14 @@ FEATURES = (
     "layers",
     "conversions counted",
     "call",
+    "weights",
 )
-_LOWER = np.array([0.5, 0.5, 0.2, 0.2, -np.inf, 0.0, 0.0, 0.0])
-_UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf])
+_LOWER = np.array([0.5, 0.5, 0.2, 0.2, -np.inf, 0.0, 0.0, 0.0, 0.0])
+_UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf, 0.5])
 # A weak pull to plain additivity, so that few networks still give sane factors.
-_PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+_PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 _PRIOR_WEIGHT = 0.02
+_CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with less weights fit it
 
 
 def weight_names(menu: dict[str, str]) -> dict[int, str]:
@@ -54,7 +57,7 @@ def weight_names(menu: dict[str, str]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Predicts the time of a whole call. ``factors`` (8,) in the order of ``FEATURES``; ``error`` is relative."""
+    """Predicts the time of a whole call. ``factors`` (9,) in the order of ``FEATURES``; ``error`` is relative."""
 
     space: Space
     table: Table
@@ -77,19 +80,21 @@ class LatencyModel:
 def features(
     space: Space, table: Table, menu: dict[str, str], batch_size: int, networks: Batch | Sequence[Architecture]
 ) -> Floats:
-    """(n, 8) sums of table rows and counts, in the order of ``FEATURES``."""
+    """(n, 9) sums of table rows and counts, in the order of ``FEATURES``."""
     batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
-    todo = work(space.outline.table(batch), weight_names(menu), batch_size)
+    todo = work_of(batch, weight_names(menu), batch_size)
     sums = np.zeros((len(batch), len(FEATURES)))
     for key, rows in todo.kernels:
         column = 2 if key.op not in WEIGHTED else int(key.source == "u8")
         np.add.at(sums[:, column], rows, table.ms(key))
+        np.add.at(sums[:, 8], rows, key.weight_bytes)
     for boundary, rows in todo.boundaries:
         np.add.at(sums[:, 3], rows, table.ms(boundary))
         np.add.at(sums[:, 6], rows, 1e-3)
     sums[:, 4] = todo.links * 1e-6
     sums[:, 5] = todo.layers * 1e-3
     sums[:, 7] = table.call_ms
+    sums[:, 8] = np.maximum(0, sums[:, 8] - _CACHE_BYTES) / 2**20
     return sums
 
 

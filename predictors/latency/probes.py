@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
-from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.called_probe import MIDDLE, SCALE, call_model, random_modules, random_network
+from predictors.latency.key import BoundaryKey, CallKey, Key, LayerKey
 from predictors.latency.standing import READS
 from spaces import INPUT, Layer
 from spaces.layers import WEIGHTED
+from spaces.outline import Takes
 from spaces.precision import FLOAT, parse
 from supernets.export import GraphWriter
-from supernets.export.onnx import declare, finished, write
+from supernets.export.onnx import declare, finished, onnx, write
 from supernets.export.writer import IR_VERSION, OPSET, Placed
 from supernets.graph import SUM, stored8
-from supernets.plain import Quantized
-from supernets.plain.fresh import FRESH, fresh
 
-_SCALE = 0.02
-_MIDDLE = 128
 _JOINED = frozenset({"add", "append"})
 
 
@@ -36,33 +32,23 @@ def empty_model() -> bytes:
 
 def key_model(key: Key, batch: int = 1) -> bytes:
     """The model whose time, less that of a call, is the row of ``key``."""
+    if isinstance(key, CallKey):
+        pool = _integer_pool(key)
+        return call_model(key) if pool is None else _integer_pool_model(pool)
     return _boundary_model(key, batch) if isinstance(key, BoundaryKey) else _layer_model(key)
 
 
-def network_model(layers: Sequence[Layer], shape: tuple[int, int, int], batch: int) -> bytes:
+def network_model(layers: Sequence[Layer], shape: tuple[int, int, int], batch: int, takes: Takes = ()) -> bytes:
     """A whole network of these layers, as it would be exported, with random weights."""
+    if takes:
+        return onnx(random_network(layers, takes, shape), batch)
     writer = GraphWriter(batch)
     rectified = {y.path for y in layers if y.activation == "relu"}
     for name in stored8(layers):
-        writer.grid(name, _SCALE, 0 if name in rectified else _MIDDLE)
+        writer.grid(name, SCALE, 0 if name in rectified else MIDDLE)
     declare(writer, layers, shape)
-    write(writer, layers, _modules(layers))
+    write(writer, layers, random_modules(layers))
     return finished(writer, layers[-1])
-
-
-def _modules(layers: Sequence[Layer]) -> Mapping[str, nn.Module]:
-    modules: dict[str, nn.Module] = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for y in layers:
-            if y.kind in FRESH:
-                module = modules[y.path] = fresh(y, True, modules)
-                if isinstance(module, Quantized):
-                    most = 2 ** (module.bits - 1) - 1
-                    module.codes.copy_(torch.randint(-most, most + 1, module.codes.shape))
-                    module.scale.fill_(0.01)
-                    module.input_scale.fill_(_SCALE)
-    return modules
 
 
 def _layer_model(key: LayerKey) -> bytes:
@@ -75,12 +61,12 @@ def _layer_model(key: LayerKey) -> bytes:
     for name, placed in _inputs(key).items():
         _given(writer, name, placed, integer)
     if layer.sums8:
-        writer.grid(layer.path + SUM, _SCALE, _MIDDLE)
+        writer.grid(layer.path + SUM, SCALE, MIDDLE)
     if layer.out8:
-        writer.grid(layer.path, _SCALE, 0 if key.activation == "relu" else _MIDDLE)
+        writer.grid(layer.path, SCALE, 0 if key.activation == "relu" else MIDDLE)
     if key.op in ("embedding", "channel"):
         declare(writer, [layer], (key.c_in, key.h, key.w))
-    write(writer, [layer], _modules([layer]))
+    write(writer, [layer], random_modules([layer]))
     if key.op == "channel":
         return writer.model(layer.path, (key.batch, key.h), TensorProto.INT64)
     placed = writer.placed[layer.path]
@@ -138,7 +124,7 @@ def _given(writer: GraphWriter, name: str, placed: Placed, integer: bool) -> Non
     if not integer:
         writer.input(name, shape)
         return
-    writer.grid(name, _SCALE, _MIDDLE)
+    writer.grid(name, SCALE, MIDDLE)
     if placed.form == "picture":
         writer.input(f"{name}:nhwc", (writer.batch, placed.h, placed.w, placed.c), TensorProto.UINT8)
         writer.node("Transpose", [f"{name}:nhwc"], f"{name}:q", perm=[0, 3, 1, 2])
@@ -146,12 +132,23 @@ def _given(writer: GraphWriter, name: str, placed: Placed, integer: bool) -> Non
         writer.input(f"{name}:q", shape, TensorProto.UINT8)
 
 
+def _integer_pool(key: CallKey) -> LayerKey | None:
+    """The key of a family's layer for the mean over all places of a picture, from 8 bits to 8 bits."""
+    form, sizes = key.inputs[0] if key.inputs else ("", ())
+    over = key.args[1:2] in (((2, 3),), ((-2, -1),)) if key.call == "aten.mean.dim" else key.args[1:2] == ((1, 1),)
+    known = key.call in ("aten.mean.dim", "aten.adaptive_avg_pool2d.default")
+    if not known or not over or (form, key.target, key.activation, len(sizes)) != ("u8", "u8", "none", 4):
+        return None
+    b, c, h, w = sizes
+    return LayerKey("pool", 1, 1, c, c, h, w, b, "f32", "u8", "u8", "none")
+
+
 def _integer_pool_model(key: LayerKey) -> bytes:
     """The runtime's own node: alone, a pool is left in NCHW with Transposes around it, which a network has not."""
     source, target = (key.batch, key.h, key.w, key.c_in), (key.batch, 1, 1, key.c_out)
     grid = [
-        numpy_helper.from_array(np.array(_SCALE, np.float32), "scale"),
-        numpy_helper.from_array(np.array(_MIDDLE, np.uint8), "zero_point"),
+        numpy_helper.from_array(np.array(SCALE, np.float32), "scale"),
+        numpy_helper.from_array(np.array(MIDDLE, np.uint8), "zero_point"),
     ]
     node = helper.make_node(
         "QLinearGlobalAveragePool", ["a", "scale", "zero_point", "scale", "zero_point"], ["output"],
@@ -178,7 +175,7 @@ def _boundary_model(key: BoundaryKey, batch: int) -> bytes:
         form = "tokens" if of else "picture"
         return writer.model(writer.read("a"), picture.shape(form, batch))
     _given(writer, "a", tokens if of else picture, False)
-    writer.grid("a", _SCALE, _MIDDLE)
+    writer.grid("a", SCALE, MIDDLE)
     writer.store("a")
     if of:
         return writer.model("a:q", tokens.shape("tokens", batch), TensorProto.UINT8)

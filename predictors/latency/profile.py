@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.called import work_of
 from predictors.latency.key import Key
 from predictors.latency.model import weight_names
 from predictors.latency.probe import Partial, Progress, Timing, measure
 from predictors.latency.probes import empty_model, key_model, network_model
 from predictors.latency.table import Table
-from predictors.latency.work import work
 from spaces import Architecture, Batch, Space
 from spaces.randomness import generator
 
@@ -77,7 +77,7 @@ def distinct_keys(space: Space, target: Target) -> list[Key]:
 
 def keys_of(batch: Batch, target: Target) -> set[Key]:
     """The kernels and conversions of these architectures."""
-    todo = work(batch.space.outline.table(batch), weight_names(target.menu), target.batch)
+    todo = work_of(batch, weight_names(target.menu), target.batch)
     return {key for key, _ in todo.kernels} | {key for key, _ in todo.boundaries}
 
 
@@ -143,7 +143,8 @@ def profile(
 
 def whole_network(space: Space, architecture: Architecture, target: Target) -> bytes:
     """The model of an architecture with random weights."""
-    return network_model(space.outline.layers(architecture), space.outline.input_shape, target.batch)
+    outline = space.outline
+    return network_model(outline.layers(architecture), outline.input_shape, target.batch, outline.takes)
 
 
 def _less(timing: Timing, call: Timing) -> Timing:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.latency.key import BoundaryKey, LayerKey
+from predictors.latency.key import BoundaryKey, CallKey, LayerKey
 from predictors.latency.standing import READS, standing
 from spaces.cost import of_input
 from spaces.outline import Columns
@@ -32,7 +32,7 @@ class Work:
     float layer to float layer, in their kernels' own layout.
     """
 
-    kernels: list[tuple[LayerKey, Rows]]
+    kernels: Sequence[tuple[LayerKey | CallKey, Rows]]
     boundaries: list[tuple[BoundaryKey, Rows]]
     layers: Ints
     links: Ints
@@ -121,13 +121,13 @@ class _Gathered:
         fields, rows = np.concatenate(self._fields), np.concatenate(self._rows)
         if not len(rows):
             return
-        _, first, group = np.unique(_packed(fields), return_index=True, return_inverse=True)
+        _, first, group = np.unique(packed(fields), return_index=True, return_inverse=True)
         order = np.argsort(group, kind="stable")
         parts = np.split(rows[order], np.cumsum(np.bincount(group))[:-1])
         yield from zip(fields[first].tolist(), parts, strict=True)
 
 
-def _packed(fields: Ints) -> Ints:
+def packed(fields: Ints) -> Ints:
     """One number (n,) for each row of ``fields`` (n, columns), in the rows' order: a hundred times faster to sort."""
     spans = [int(most) + 1 for most in fields.max(axis=0)]
     packed = np.zeros(len(fields), np.int64)

@@ -1,6 +1,8 @@
 """From plain networks to files; knows no device."""
 
-from supernets.export.onnx import NotExportable, check, onnx
+from supernets.export.calls import NotExportable
+from supernets.export.onnx import check, onnx
+from supernets.export.program import loaded, program
 from supernets.export.writer import GraphWriter
 
-__all__ = ["GraphWriter", "NotExportable", "check", "onnx"]
+__all__ = ["GraphWriter", "NotExportable", "check", "loaded", "onnx", "program"]

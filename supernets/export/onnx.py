@@ -10,25 +10,30 @@ from torch import nn
 from spaces import INPUT, Layer, Space
 from spaces.layers import WEIGHTED, Record
 from spaces.precision import Precision
-from supernets.export.kinds import ACTIVATIONS, KINDS
+from supernets.export.calls import CALLS, FOLDED, NotExportable
+from supernets.export.kinds import KINDS
+from supernets.export.traced import finish, operation_name, traced, without_form
 from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
-from supernets.plain import Network
-
-
-class NotExportable(ValueError):
-    """A layer that has no ONNX form yet; the message names it."""
+from supernets.plain import Network, fresh_network
 
 
 def check(space: Space) -> None:
     """Whether every network of this space can be exported. Raises :class:`NotExportable` naming the first layer."""
+    said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
     for r in space.outline.records:
-        said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
         for p in space.precisions.get(r.path, ()):
             if not _stored(p):
                 raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
-        if r.kind not in (*KINDS, "select"):
+        if r.call is not None and r.kind == "call" and operation_name(r.call.op) not in {*CALLS, *FOLDED}:
+            raise NotExportable(f"{said}: {without_form(r.path, r.call.op)} [not-exportable]")
+        if r.call is None and r.kind not in (*KINDS, "select"):
             raise NotExportable(f"{said}: {_what(r)} [not-exportable]")
+    if space.outline.takes:
+        try:
+            onnx(fresh_network(space, space.largest))  # what an operation is called with may have no form either
+        except NotExportable as error:
+            raise NotExportable(f"{said}: {error}") from None
 
 
 def _stored(precision: Precision) -> bool:
@@ -58,11 +63,13 @@ def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = 
     for layer in network.layers:
         if not _stored(layer.precision):
             raise NotExportable(_without_form(layer.path, layer.precision))
-    modules = {y.path: network.module(y.path) for y in network.layers if y.path in network.paths}
     grids = {name: network.grid(name) for name in stored8(network.layers)}
     writer = GraphWriter(batch)
     for name, grid in grids.items():
         writer.grid(name, float(grid.scale), int(grid.zero_point))
+    if network.takes:
+        return traced(network, writer, metadata)
+    modules = {y.path: network.module(y.path) for y in network.layers if y.path in network.paths}
     declare(writer, network.layers, network.input_shape)
     write(writer, network.layers, modules)
     return finished(writer, network.layers[-1], metadata)
@@ -86,20 +93,12 @@ def write(writer: GraphWriter, layers: Sequence[Layer], modules: Mapping[str, nn
     for y in layers:
         if y.kind not in KINDS:
             raise NotExportable(_what(y))
-        bare = y.activation == "none"
-        sums = y.path if bare else y.path + SUM
+        sums = y.path if y.activation == "none" else y.path + SUM
         form = KINDS[y.kind](writer, y, modules.get(y.path), sums)
         if form == "numbers":
             continue
         writer.placed[sums] = writer.placed[y.path] = Placed(form, _meant(writer, y, form), y.c_out, y.out_h, y.out_w)
-        if not bare:
-            if writer.stored8(sums):
-                writer.store(sums)
-            elif y.kind == "linear" and y.runs8 and not y.out8:  # else few bits and some functions make a FusedGemm
-                sums = writer.apart(sums, f"{sums}:apart")
-            ACTIVATIONS[y.activation](writer, writer.read(sums), y.path)
-        if writer.stored8(y.path):
-            writer.store(y.path)
+        finish(writer, y, y.path, sums)
 
 
 def _meant(writer: GraphWriter, layer: Layer, form: str) -> str:

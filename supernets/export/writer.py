@@ -13,7 +13,7 @@ The forms, each found by measurement (what else was tried runs in float, silentl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,9 @@ class GraphWriter:
         self.initialisers: list[onnx.TensorProto] = []
         self.inputs: list[onnx.ValueInfoProto] = []
         self.placed: dict[str, Placed] = {}
+        self.made: set[str] = set()  # outputs of nodes
         self._grids: dict[str, tuple[str, str]] = {}
+        self.codes: set[str] = set()  # constants that are integer weights
         self._constants: set[str] = set()
         self._reads = 0
 
@@ -79,6 +81,7 @@ class GraphWriter:
     def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Add a node; returns its output's name."""
         self.nodes.append(helper.make_node(op, inputs, [output], name=f"{op}:{output}", **attributes))
+        self.made.add(output)
         return output
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
@@ -104,6 +107,11 @@ class GraphWriter:
             self.constant(f"{tensor}:scale", np.array(scale, np.float32)),
             self.constant(f"{tensor}:zero_point", np.array(zero_point, np.uint8)),
         )
+
+    def same_grid(self, tensor: str, other: str) -> None:
+        """Declare that ``tensor`` is stored as ``other`` is, if that is stored in 8 bits."""
+        if other in self._grids:
+            self._grids[tensor] = self._grids[other]
 
     def stored8(self, tensor: str) -> bool:
         """Whether it is."""
@@ -132,19 +140,21 @@ class GraphWriter:
         self.placed[output] = Placed(form, placed.means, placed.c, placed.h, placed.w)
         shape = self.numbers(*placed.shape(form, self.batch))
         if "picture" not in (form, placed.form) or placed.places == 1:
-            self._moved(tensor, output, "Reshape", [shape])
+            self.moved(tensor, output, "Reshape", [shape])
         elif form == "picture":
-            high = self._moved(tensor, f"{output}:high", "Reshape", [self.numbers(*self._channels_last(placed))])
-            self._moved(high, output, "Transpose", perm=[0, 3, 1, 2])
+            high = self.moved(tensor, f"{output}:high", "Reshape", [self.numbers(*self._channels_last(placed))])
+            self.moved(high, output, "Transpose", perm=[0, 3, 1, 2])
         else:
-            high = self._moved(tensor, f"{output}:high", "Transpose", perm=[0, 2, 3, 1])
-            self._moved(high, output, "Reshape", [shape])
+            high = self.moved(tensor, f"{output}:high", "Transpose", perm=[0, 2, 3, 1])
+            self.moved(high, output, "Reshape", [shape])
         return output
 
     def _channels_last(self, placed: Placed) -> tuple[int, int, int, int]:
         return self.batch, placed.h, placed.w, placed.c
 
-    def _moved(self, tensor: str, output: str, op: str, others: list[str] | None = None, **attributes: Any) -> str:
+    def moved(self, tensor: str, output: str, op: str, others: list[str] | None = None, **attributes: Any) -> str:
+        """``tensor`` with its values at other places, in the form that it is stored in."""
+        self.made.add(output)
         if tensor in self._grids:
             self._grids[output] = self._grids[tensor]
             self.node(op, [f"{tensor}:q", *(others or [])], f"{output}:q", **attributes)
@@ -156,6 +166,7 @@ class GraphWriter:
 
     def weights(self, path: str, codes: NDArray[np.int8], scale: Floats, bits: int) -> str:
         """Integer weights (c_out, ...) as floats."""
+        self.codes.add(f"{path}.weight")
         if bits > 4:
             stored = self.constant(f"{path}.weight", codes)
         else:
@@ -183,10 +194,11 @@ class GraphWriter:
 
     def model(
         self, output: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None, more: Sequence[tuple[str, tuple[int, ...], int]] = (),
     ) -> bytes:  # fmt: skip
-        """The checked model, serialised. ``output`` must exist as a float tensor (or of ``dtype``)."""
-        outputs = [helper.make_tensor_value_info(output, dtype, shape)]
+        """The checked model, serialised. ``output`` must exist, of ``dtype``; so must ``more`` of them."""
+        declared = ((output, shape, dtype), *more)
+        outputs = [helper.make_tensor_value_info(name, of, sizes) for name, sizes, of in declared]
         graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
         attends = any(node.op_type == "Attention" for node in self.nodes)
         model = helper.make_model(

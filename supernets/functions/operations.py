@@ -41,6 +41,12 @@ OTHERS = (
     "permute", "pixel_shuffle", "pixel_unshuffle", "prelu", "repeat", "rms_norm", "scaled_dot_product_attention",
     "select", "slice", "split", "split_with_sizes", "stack", "swapaxes", "sym_size", "t", "transpose", "unbind",
 )  # fmt: skip
+MOVES = frozenset((
+    *RESHAPES, "alias", "channel_shuffle", "chunk", "clone", "contiguous", "expand", "expand_as", "getitem",
+    "max_pool1d", "max_pool2d", "max_pool3d", "movedim", "numpy_T", "permute", "pixel_shuffle", "pixel_unshuffle",
+    "repeat", "select", "slice", "split", "split_with_sizes", "swapaxes", "t", "transpose", "unbind",
+))  # fmt: skip
+"""What they give are values of their first argument: stored in 8 bits, they stay as they are."""
 KNOWN = frozenset((*ELEMENTS, *REDUCTIONS, *POOLS, *RESHAPES, *FILLED, *ALONG, *OPAQUE, *OTHERS))
 """By the name in the middle of ``aten.name.overload``."""
 

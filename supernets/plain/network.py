@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spaces import INPUT, Architecture, Layer, Space
+from spaces.outline import Takes
 from supernets.functions import ACTIVATIONS
 from supernets.graph import program, run, stored8
 from supernets.plain.fresh import FRESH, fresh
@@ -18,7 +20,7 @@ class Network(nn.Module):
     """A plain network: torch's own layers, a few small blocks, and the :class:`Grid` of each 8-bit tensor.
 
     Shapes: as :func:`supernets.graph.run` says. It shares no storage with the supernet it came from. ``input_shape``
-    is (c, h, w); with ``resized`` a picture of another size is brought to it.
+    is (c, h, w); with ``resized`` a picture of another size is brought to it. ``takes``: see :class:`spaces.Outline`.
     """
 
     def __init__(
@@ -28,17 +30,19 @@ class Network(nn.Module):
         grids: Mapping[str, Grid],
         input_shape: tuple[int, int, int],
         resized: bool = False,
+        takes: Takes = (),
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)
         self.input_shape = input_shape
+        self.takes = takes
         self._program = program(self.layers, resized)
         self.weighted = nn.ModuleDict({path.replace(".", "/"): module for path, module in modules.items()})
         self.grids = nn.ModuleDict({name.replace(".", "/"): grid for name, grid in grids.items()})
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Logits, or a picture."""
-        return run(self._program, inputs, lambda layer, y: self.module(layer.path)(y), self._store)
+    def forward(self, *inputs: Tensor, seen: Callable[[str, Any], object] | None = None) -> Tensor:
+        """Logits, or a picture. ``seen`` is called with each layer's path and output."""
+        return run(self._program, inputs, lambda layer, y: self.module(layer.path)(y), self._store, seen=seen)
 
     def _store(self, name: str, y: Tensor, activation: str) -> Tensor:
         grid: Tensor = self.grid(name)(y if activation == "none" else ACTIVATIONS[activation](y))
@@ -101,4 +105,4 @@ def network(
     if outline.resolution is not None:
         first = next(y for y in layers if y.inputs[0] == INPUT)
         shape = shape[0], first.h, first.w
-    return Network(layers, modules, grids, shape, outline.resolution is not None)
+    return Network(layers, modules, grids, shape, outline.resolution is not None, outline.takes)

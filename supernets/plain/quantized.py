@@ -26,6 +26,9 @@ class Grid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` rounded to the grid and clipped to it."""
+        if torch.compiler.is_exporting():  # a program reads its grid where it is run: by tensors, slower but the same
+            low, high = (end - self.zero_point for end in (self.spec.lowest, self.spec.highest))
+            return (x / self.scale).round().clamp(low, high) * self.scale
         return quantize_activation(x, self.scale, self.zero_point, self.spec)
 
     def extra_repr(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,8 @@ from spaces.choice import When
 from spaces.layers import Field
 from supernets.wrapping.depth import Depth
 from supernets.wrapping.errors import wrong
-from supernets.wrapping.nodes import Node, Ref, Trace
+from supernets.wrapping.functions import activations
+from supernets.wrapping.nodes import BATCH, Node, Ref, Trace
 from supernets.wrapping.options import Options
 from supernets.wrapping.sites import Layers, Weighted
 from supernets.wrapping.walk import Size, Step, Walk, base
@@ -37,10 +39,11 @@ class Builder:
     records: list[Record] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    fused: set[str] = field(default_factory=set)
+    functions: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def build(self, name: str, classes: int) -> Space:
         """All records in order."""
+        self.functions = activations(self.layers, self.depth)
         several = sum(node.op == "input" for node in self.trace.nodes) > 1
         number = 0
         for node in self.trace.nodes:
@@ -52,9 +55,10 @@ class Builder:
                 self._output(node)
             elif node.op != "held" and node.name not in self.layers.folded:
                 self._node(node, step)
-        first = next(self.walk.steps[node.name] for node in self.trace.nodes if node.op == "input")
-        shape = [size for size in self._chw(first.dims) if isinstance(size, int)]
-        outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records))
+        inputs = [node for node in self.trace.nodes if node.op == "input"]
+        shape = [size for size in self._chw(self.walk.steps[inputs[0].name].dims) if isinstance(size, int)]
+        takes = tuple((_free_batch(node.sizes or ()), str(node.dtype)) for node in inputs)
+        outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records), takes=takes)
         return Space(name, (*self.depth.choices, *self.widths.choices, *self.choices), outline)
 
     def _node(self, node: Node, step: Step) -> None:
@@ -62,14 +66,23 @@ class Builder:
         if step.op == "aten.alias.default":
             self.names[node.name] = self._read(step.args[0])
         elif node.name in self.layers.norm_of:
-            record = self.layers.weighted[self.layers.norm_of[node.name]].path
-            self.names[node.name] = self._passed(node, record, self._when(node.name))
+            self._ended(node, self.layers.norm_of[node.name])
+        elif node.name in self.functions:
+            self._ended(node, self.functions[node.name][1])
         elif weighted is not None:
             self._weighted(node, step, weighted)
         elif node.name in self.layers.norms:
             self._norm(node, step)
         else:
             self._call(node, step)
+
+    def _ended(self, node: Node, source: str) -> None:
+        """A norm or an activation function that the record of a layer holds; a sum has what passes it by among its
+        inputs."""
+        layer = self.layers.weighted.get(source)
+        path = layer.path if layer is not None else self.layers.norms.get(source)
+        when = self._when(node.name)
+        self.names[node.name] = self.names[source] if path is None else self._passed(node, path, when)
 
     # -- kinds of records
 
@@ -82,7 +95,10 @@ class Builder:
         taps = 1 if linear else math.prod(axis.most for axis in weight[2:])
         groups = 1 if linear else args[3]
         eps = 0.0 if w.norm is None else float(self.walk.steps[w.norm].node.args[7])
-        call = Call(step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps, again=w.again)
+        call = Call(
+            step.op, args, reads=reads, shape=shape, weight=weight, taps=taps, eps=eps, again=w.again,
+            **self._given_out(step),
+        )  # fmt: skip
         when = self._when(node.name)
         precision: str | Chosen = self.options.precision[0]
         if len(self.options.precision) > 1:
@@ -94,9 +110,13 @@ class Builder:
             self._held(self.layers.node_of[w.owner])
         self._add(node, Record(
             w.path, w.kind, (self._read(node.args[0]),), out=weight[0], kernel=kernel, stride=stride,
-            norm=w.norm is not None, precision=precision, exists_when=when, groups=groups, bias=w.bias,
-            weight_of=w.owner, call=call,
+            norm=w.norm is not None, activation=self._function(node), precision=precision, exists_when=when,
+            groups=groups, bias=w.bias, weight_of=w.owner, call=call,
         ))  # fmt: skip
+
+    def _function(self, node: Node) -> str:
+        """The activation function after a layer."""
+        return next((name for name, source in self.functions.values() if source == node.name), "none")
 
     def _norm(self, node: Node, step: Step) -> None:
         dims = step.dims
@@ -104,14 +124,17 @@ class Builder:
         chw = self._chw(dims, 1)
         weight = (self.widths.axis(dims[1]),)
         call = Call(
-            step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7])
-        )
+            step.op, (len(dims),), reads=(weight[0], *chw[1:]), shape=chw, weight=weight, eps=float(node.args[7]),
+            **self._given_out(step),
+        )  # fmt: skip
         path = self.layers.norms[node.name]
         when = self._when(node.name)
-        self._add(node, Record(path, "batch_norm", (self._read(node.args[0]),), norm=True, exists_when=when, call=call))
+        reads, function = (self._read(node.args[0]),), self._function(node)
+        self._add(node, Record(path, "batch_norm", reads, norm=True, activation=function, exists_when=when, call=call))
 
     def _call(self, node: Node, step: Step) -> None:
-        before = self.depth.before.get(node.name)
+        end = next((name for name, (_, source) in self.functions.items() if source == node.name), node.name)
+        before = self.depth.before.get(end)
         inputs = [] if before is None else [self._read(Ref(before))]
         args = tuple(self._arg(a, inputs) for a in step.args)
         options = [(k, self._arg(v, inputs)) for k, v in node.options.items() if k not in {*_DROPPED, "device"}]
@@ -119,11 +142,14 @@ class Builder:
             options.append(("device", self._given(INPUT, inputs)))
         call = Call(
             step.op, args, tuple(options) if step.op == node.op else (), reads=self._chw(step.dims),
-            shape=self._chw(step.dims), macs=self.widths.size(step.macs) if step.macs else 0,
+            shape=self._chw(step.dims), macs=self.widths.size(step.macs) if step.macs else 0, **self._given_out(step),
         )  # fmt: skip
         path = self.layers.unique(".".join(part for part in (node.module, base(step.op)) if part))
         when = self._when(node.name)
-        self._add(node, Record(path, "call", tuple(inputs) or (INPUT,), exists_when=when, call=call))
+        function = self._function(node)
+        self._add(
+            node, Record(path, "call", tuple(inputs) or (INPUT,), activation=function, exists_when=when, call=call)
+        )
 
     def _held(self, node: Node) -> str:
         """The record of a parameter, made where it is first read."""
@@ -141,7 +167,7 @@ class Builder:
     def _argument(self, number: int, step: Step) -> str:
         path = f"inputs.{number}"
         chw = self._chw(step.dims)
-        call = Call("getitem", (Given(0), number), reads=chw, shape=chw)
+        call = Call("getitem", (Given(0), number), reads=chw, shape=chw, **self._given_out(step))
         self.records.append(Record(path, "call", (INPUT,), call=call))
         return path
 
@@ -162,8 +188,7 @@ class Builder:
         if before is None:
             return path
         end = self.layers.unique(f"{path}.end")
-        call = Call("aten.alias.default", (Given(1),), reads=(0, 1, 1), shape=(0, 1, 1))
-        self.records.append(Record(end, "call", (self._read(Ref(before)), path), exists_when=when, call=call))
+        self.records.append(Record(end, "select", (self._read(Ref(before)), path), rows=1, exists_when=when))
         return end
 
     # -- pieces
@@ -195,6 +220,14 @@ class Builder:
             return f"torch.{value}"
         return value
 
+    def _given_out(self, step: Step) -> dict[str, Any]:
+        """Sizes and type of the one tensor that it gives."""
+        if not isinstance(step.dims, tuple):
+            return {}
+        dims = tuple(self.widths.size([dim]) for dim in step.dims)
+        batched = tuple(i for i, dim in enumerate(step.dims) if self.walk.has_batch(dim))
+        return {"dims": dims, "batched": batched, "dtype": str(step.node.dtype)}
+
     def _chw(self, dims: Any, channels: int | None = None) -> tuple[Field, Field, Field]:
         """Channels, height and width of a tensor; of one that is no picture the last dimension and all others."""
         if not isinstance(dims, tuple):
@@ -203,6 +236,11 @@ class Builder:
         if channels == 1 or (channels is None and len(dims) >= 4):
             return (size(dims[1:2]), size(dims[2:3]), size(dims[3:]))
         return (size(dims[-1:]), size(dims[:-1]), 1)
+
+
+def _free_batch(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of an input, -1 for the batch."""
+    return tuple(size if size % BATCH or size == 0 else -size // BATCH for size in sizes)
 
 
 def _whole(value: Any) -> int:

@@ -14,7 +14,7 @@ from supernets.functions.operations import operation
 from supernets.wrapping.atoms import Dim
 from supernets.wrapping.errors import wrong
 from supernets.wrapping.nodes import Node, Ref, Trace
-from supernets.wrapping.walk import Walk, base
+from supernets.wrapping.walk import Walk, base, too_fine
 
 _WEIGHTED = {"linear": "linear", "conv1d": "conv", "conv2d": "conv", "conv3d": "conv"}
 _TIED = "give each a parameter of its own, or leave one of them out of what is wrapped"
@@ -53,7 +53,10 @@ class Layers:
         self.folded = self._foldable()
         self.weighted: dict[str, Weighted] = {}
         for node in nodes:
-            self.weighted[node.name] = self._layer(node)
+            try:
+                self.weighted[node.name] = self._layer(node)
+            except OverflowError:
+                raise too_fine(node) from None
         self.norm_of = {w.norm: name for name, w in self.weighted.items() if w.norm is not None}
         norms = [n for n in trace.nodes if self._is_norm(n) and n.name not in self.norm_of]
         self.norms = {n.name: self._path(n, n.args[1] or n.args[3]) for n in norms}

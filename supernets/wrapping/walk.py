@@ -9,7 +9,7 @@ from typing import Any
 
 from supernets.functions.operations import OPAQUE
 from supernets.wrapping.atoms import ONE, Atoms, Dim, Dims
-from supernets.wrapping.errors import wrong
+from supernets.wrapping.errors import NotWrappable, wrong
 from supernets.wrapping.nodes import BATCH, Node, Ref, Trace
 
 Result = Dims | list[Dims] | None
@@ -86,8 +86,7 @@ class Walk:
         try:
             made = rules[name](self, node) if name in rules else Made(None)
         except OverflowError:
-            hint = "wrap the parts before and after it by themselves"
-            raise wrong(node.module, f"{node.op} regroups channels too finely", "too-fine", hint) from None
+            raise too_fine(node) from None
         if isinstance(made, tuple):
             made = Made(made)
         if name not in rules or not self._fits(node, made.dims):
@@ -162,6 +161,12 @@ class Walk:
         """Nothing of these shrinks."""
         for dim in dims:
             self.atoms.pin(dim, why)
+
+
+def too_fine(node: Node) -> NotWrappable:
+    """The error for axes that are taken apart into more pieces than can be followed."""
+    hint = "wrap the parts before and after it by themselves"
+    return wrong(node.module, f"{node.op} regroups channels too finely", "too-fine", hint)
 
 
 def base(op: str) -> str:

@@ -84,6 +84,18 @@ def test_a_delivery_is_five_files_in_a_folder_of_the_key(
     assert kernels == {"stages.0.0.conv": "QLinearConv", "stages.0.1.conv": "QLinearConv", "classifier": "QGemm"}
 
 
+def test_a_program_of_torch_comes_with_it_if_asked_for(
+    asked: Experiment, evaluator: Evaluator, mixed: Architecture, tmp_path: Path
+) -> None:
+    """It gives what the file gives."""
+    made = deliver(dataclasses.replace(asked, program=True), evaluator, mixed, tmp_path)
+    run = export.loaded((made.folder / "program.pt2").read_bytes())
+    images = evaluator.dataset.test.images[:5]
+    found = torch.cat([run(image[None]) for image in images])
+    file = torch.from_numpy(run_file(made.model, images.numpy(), 1))
+    assert torch.equal(found.argmax(dim=1), file.argmax(dim=1))
+
+
 def test_the_weights_file_holds_the_integer_codes(
     asked: Experiment, evaluator: Evaluator, mixed: Architecture, tmp_path: Path
 ) -> None:

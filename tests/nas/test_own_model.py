@@ -56,6 +56,14 @@ def branching(options):
     return nn.Sequential(nn.Conv2d(1, 2, 1), Odd()), torch.randn(1, 1, 8, 8)
 
 
+def sorting(options):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x * x.argsort(1)
+
+    return nn.Sequential(nn.Conv2d(1, 2, 1), Odd(), nn.Flatten(), nn.Linear(128, 10)), torch.randn(1, 1, 8, 8)
+
+
 def alone(options):
     return nn.Linear(2, 2)
 """
@@ -119,7 +127,7 @@ REFUSED = [
         ["own_of_test"],
         "large",
         "module 'own_of_test.models' has no function 'large' [missing-function]\n"
-        "  hint: functions in it: alone, branching, small",
+        "  hint: functions in it: alone, branching, small, sorting",
     ),
     (
         ["own_of_test"],
@@ -154,7 +162,7 @@ def test_without_a_command_line_no_code_is_run(space: Path) -> None:
 
 
 def test_commands_look_at_it(space: Path) -> None:
-    """Describe, count, sample and check; a search is refused by name before anything is written."""
+    """Describe, count, sample and check."""
     call = CliRunner().invoke
     described = call(app, ["space", "describe", str(space), "--plugin", "own_of_test"])
     assert described.exit_code == 0, described.output
@@ -166,11 +174,19 @@ def test_commands_look_at_it(space: Path) -> None:
     assert set(json.loads(sampled.output)[0]) == {"0.width", "0.precision", "4.precision"}
     checked = call(app, ["space", "check", str(space)])
     assert (checked.exit_code, "add --plugin own_of_test" in checked.output) == (2, True)
+
+
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(space: Path) -> None:
+    """By the path of the module and its operation, with what to do."""
+    space.write_text(SPACE.replace("models:small", "models:sorting"))
     runs = space.parent / "runs"
-    searched = call(app, ["search", str(space), "--plugin", "own_of_test", "--runs", str(runs)])
-    said = "space own can be counted, drawn from and trained, not yet exported: "
-    assert searched.exit_code == 2
-    assert said in searched.output
+    searched = CliRunner().invoke(app, ["search", str(space), "--plugin", "own_of_test", "--runs", str(runs)])
+    said = (
+        "space own can be counted, drawn from and trained, not yet exported: 1.argsort: no ONNX form for "
+        "aten.argsort.default: write it with other operations of torch, or leave it out of what is wrapped "
+        "[not-exportable]\n"
+    )
+    assert (searched.exit_code, searched.output) == (2, said)
     assert not runs.exists()
 
 

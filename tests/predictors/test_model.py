@@ -20,7 +20,7 @@ from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network
 Floats = NDArray[np.float64]
 MENU = Target().menu
 # In the order of FEATURES. The first four are those that the fit is drawn to, the others arbitrary.
-FACTORS = np.array([1.0, 1.0, 1.0, 1.0, -0.05, 0.8, 0.5, 1.3])
+FACTORS = np.array([1.0, 1.0, 1.0, 1.0, -0.05, 0.8, 0.5, 1.3, 0.0])
 
 
 @cache
@@ -45,7 +45,7 @@ def synthetic(factors: tuple[float, ...] = tuple(FACTORS)) -> tuple[Table, list[
 
 
 def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
-    """Float kernels, integer kernels, others, conversions, links, layers, conversions counted, the call."""
+    """Float kernels, integer kernels, others, conversions, links, layers, conversions counted, the call, weights."""
     space = network(conv("a", "input", 4, "float"), conv("b", "a", 8, "w8a8", stride=2), *head("b", "float"))
     times = {
         "conv k3 s1 g1 1x4@8x8 b2 f32/f32>f32 relu": 0.1,
@@ -66,7 +66,17 @@ def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
         "layers": pytest.approx(4e-3),
         "conversions counted": pytest.approx(2e-3),
         "call": pytest.approx(0.009),
+        "weights": 0.0,
     }
+
+
+def test_weights_beyond_the_cache_are_counted_in_mebibytes() -> None:
+    """Those of all layers, 4 bytes each in float and 1 in 8 bits, less the first mebibyte."""
+    space = network(conv("a", "input", 512, "float"), conv("b", "a", 512, "w8a8"), *head("b", "float"))
+    rows = {str(key): Timing(0.1, 0.1, 0.0, 1) for key in distinct_keys(space, Target())}
+    (row,) = features(space, Table({}, 0.009, rows, {}), MENU, 1, [NO_CHOICE])
+    weights = 4 * 9 * 512 + 9 * 512 * 512 + 4 * 10 * 512
+    assert dict(zip(FEATURES, row.tolist(), strict=True))["weights"] == pytest.approx(weights / 2**20 - 1)
 
 
 def test_known_factors_are_found_again() -> None:
@@ -82,7 +92,7 @@ def test_known_factors_are_found_again() -> None:
 
 def test_factors_far_from_one_still_predict_unseen_networks() -> None:
     """The pull to plain additivity is weak: it costs well under a percent with 49 networks."""
-    table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.02, 1.5, 0.2, 2.0))
+    table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.02, 1.5, 0.2, 2.0, 0.0))
     model = fit(residual(), table, MENU, 1, fitted)
     measured = np.array([table.networks[a.to_json()].median_ms for a in unseen])
     assert mape(model.predict(unseen)[0], measured) < 1.0
@@ -111,8 +121,8 @@ def test_factors_stay_within_their_bounds() -> None:
         for i, (key, t) in enumerate(table.networks.items())
     }
     model = fit(residual(), Table({}, table.call_ms, table.rows, wrong), MENU, 1, fitted)
-    low = [0.5, 0.5, 0.2, 0.2, -np.inf, 0, 0, 0]
-    high = [2, 2, 6, 6, 0, np.inf, np.inf, np.inf]
+    low = [0.5, 0.5, 0.2, 0.2, -np.inf, 0, 0, 0, 0]
+    high = [2, 2, 6, 6, 0, np.inf, np.inf, np.inf, 0.5]
     assert np.all((low <= model.factors) & (model.factors <= high))
     assert model.error > 0.5
 

@@ -157,7 +157,7 @@ def audited(model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Au
     """The audit of a network's layers with weights, and what of it is unintended."""
     needed = live(layers)
     weighted = [y for y in layers if y.kind in WEIGHTED and y.path in needed]
-    functions = [y for y in layers if y.kind == "activation"]
+    functions = [y for y in layers if y.kind in ("activation", "batch_norm", "call")]
     after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
     found = audit(model, [y.path for y in weighted], threads, after)
     return found, found.unintended({y.path: y.runs8 for y in weighted})
@@ -168,7 +168,8 @@ def audit(
 ) -> Audit:
     """The executed kernels, and which of them runs the layer of each path.
 
-    ``after``: path -> activation layers that read it, whose names a kernel has that computes them as well.
+    ``after``: path -> layers that read it, activation functions and scales, whose names a kernel has that computes
+    them as well.
     """
     nodes = optimised(model, threads).graph.node
     kernels: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from spaces import Layer
@@ -14,7 +15,7 @@ def conv(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: st
     """Conv; integer ones become QLinearConv."""
     x = writer.read(layer.inputs[0], "picture")
     writer.node(
-        "Conv", [x, *_parameters(writer, layer, module)], output,
+        "Conv", [x, *parameters(writer, layer, module)], output,
         kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2, pads=[padding(layer)] * 4, group=layer.groups,
         dilations=[layer.dilation] * 2,
     )  # fmt: skip
@@ -24,18 +25,24 @@ def conv(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: st
 def linear(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: str) -> str:
     """Gemm over the features of each place; integer ones become QGemm, whose output may be of floats."""
     x = writer.read(layer.inputs[0], "rows" if layer.h * layer.w > 1 else "vector")
-    writer.node("Gemm", [x, *_parameters(writer, layer, module)], output, transB=1)
+    writer.node("Gemm", [x, *parameters(writer, layer, module)], output, transB=1)
     return "rows" if layer.h * layer.w > 1 else "vector"
 
 
-def _parameters(writer: GraphWriter, layer: Layer, module: nn.Module | None) -> list[str]:
+def parameters(writer: GraphWriter, layer: Layer, module: nn.Module | None) -> list[str]:
+    """Weight, and bias if there is one. Scales are positive in the file: where one is not, the codes change sign."""
     path = layer.path
     if isinstance(module, Quantized):
-        scale = module.scale.numpy()
-        weight = writer.weights(path, module.codes.numpy(), scale, module.bits)
-        return [weight, writer.bias(path, module.bias.numpy(), (module.scale * module.input_scale).numpy())]
-    assert isinstance(module, nn.Conv2d | nn.Linear | TiedLinear)
-    weights = writer.constant(f"{layer.weight_of or path}.weight", module.weight.detach().numpy())
+        sign = torch.where(module.scale < 0, -1, 1)
+        scale, column = module.scale * sign, sign.reshape(-1, *[1] * (module.codes.dim() - 1))
+        codes = (module.codes * column).to(torch.int8)
+        weight = writer.weights(path, codes.numpy(), scale.numpy(), module.bits)
+        steps = (module.bias * sign).to(torch.int32)
+        return [weight, writer.bias(path, steps.numpy(), (scale * module.input_scale).numpy())]
+    assert isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | TiedLinear)
+    name = f"{layer.weight_of or path}.weight"
+    name = f"{path}.weight" if name in writer.codes else name  # the first use of the layer is one of integers
+    weights = writer.constant(name, module.weight.detach().numpy())
     if module.bias is None:
         return [weights]
     return [weights, writer.constant(f"{path}.bias", module.bias.detach().numpy())]

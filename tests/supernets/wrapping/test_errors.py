@@ -175,6 +175,6 @@ def test_a_file_can_only_name_operations_of_the_list() -> None:
     data = stored.to_json(wrap(model(torch.tanh), torch.randn(2, 3, 6, 6)).space)
     record = next(r for r in data["outline"]["records"] if r["kind"] == "call")
     record["call"]["op"] = "aten.from_file.default"
-    said = "1.0.relu: operation 'aten.from_file.default' is none that a traced network may have [unknown-operation]"
+    said = "1.1.tanh: operation 'aten.from_file.default' is none that a traced network may have [unknown-operation]"
     with pytest.raises(NotBuildable, match=f"^{re.escape(said)}$"):
         build(stored.from_json(data))

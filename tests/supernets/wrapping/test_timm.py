@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from predictors.latency.backends import onnxruntime as backend
 from spaces.randomness import generator
-from supernets import extract, wrap
+from supernets import export, extract, wrap
+from tests.supernets.wrapping.forms import compare
 from tests.timm_models import made
 
 pytest.importorskip("timm", reason="timm is in the extra 'test'")
@@ -32,6 +34,21 @@ def test_a_model_of_timm(name: str, size: int) -> None:
         with net.active(architecture, calibration):
             y = net(x)
         torch.testing.assert_close(y, extract(net, architecture, calibration)(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "size"), [("mobilenetv3_small_100", 32), ("vit_tiny_patch16_224", 32)])
+def test_its_file_computes_the_same(name: str, size: int) -> None:
+    """In float, in 8 bits and mixed; on the kernels that were meant."""
+    module, (x,) = made(name, size, count=4)
+    net = wrap(module, x)
+    ends = [net.space.extreme(max, precision) for precision in ("float", "w8a8")]
+    compared = off = 0
+    for architecture in [*ends, *net.space.sample_many(1, generator(0, "test.timm.file"))]:
+        plain = extract(net, architecture, net.calibrate(architecture, [x]))
+        assert backend.audited(export.onnx(plain), plain.layers)[1] == []
+        found = compare(plain, (x,))
+        compared, off = compared + found[0], off + found[1]
+    assert off <= 0.001 * compared
 
 
 def test_heads_and_mlp_of_a_vision_transformer_are_elastic() -> None:
