@@ -9,7 +9,7 @@ search: .venv/installed
 	$(BIN)/nas search digits
 
 test: .venv/tested
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 lint: .venv/tested
 	$(BIN)/ruff check .

@@ -145,6 +145,7 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
 
     supernets.check(asked.space)
     supernets.export.check(asked.space)
+    asked.train.recipe().check()
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

@@ -71,7 +71,7 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
         interface["input_shape"] = [asked.device.batch, *network.input_shape]
     metadata = {name: json.dumps(value) for name, value in interface.items()}
     model = export.onnx(network, asked.device.batch, metadata)
-    _same_codes(evaluate, network)
+    _same_codes(evaluate, architecture, network)
     examples = _examples(evaluate.dataset)
     in_supernet = evaluate.logits(architecture, examples, calibration)
     with torch.no_grad():
@@ -111,11 +111,13 @@ def resized(images: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.flo
     return F.interpolate(torch.from_numpy(images), tuple(shape[2:]), mode="bilinear").numpy()
 
 
-def _same_codes(evaluate: Evaluator, network: Network) -> None:
+@torch.no_grad()
+def _same_codes(evaluate: Evaluator, architecture: Architecture, network: Network) -> None:
+    routing = evaluate.net.routing(architecture)
     for layer in network.layers:
         module = network.module(layer.path) if layer.kind in WEIGHTED else None
         if isinstance(module, Quantized):
-            codes = evaluate.net.weighted(layer.path).codes(layer).codes
+            codes = evaluate.net.weighted(layer.path).codes(layer, routing.get(layer.path)).codes
             if not torch.equal(codes.to(torch.int8), module.codes):
                 raise ProofFailed(f"{layer.path}: the weight codes of supernet and extracted network differ")
 

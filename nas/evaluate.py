@@ -13,21 +13,23 @@ _CHUNK = 2_000
 
 
 class Evaluator:
-    """Quality of subnets of a trained supernet."""
+    """Quality of subnets of a trained supernet.
 
-    def __init__(self, net: Supernet, dataset: Dataset, batches: Shuffled) -> None:
+    ``passes`` over the training images that statistics come from (:meth:`supernets.Supernet.calibrate`): more than one
+    make batch-norm moments precise, which moved no accuracy by more than 0.1 points where it was tried.
+    """
+
+    def __init__(self, net: Supernet, dataset: Dataset, batches: Shuffled, passes: int = 1) -> None:
         self.net = net.eval()
         self.dataset = dataset
-        self._images = batches.calibration()
-
-    @property
-    def calibration_images(self) -> int:
+        self.passes = passes
+        self._batches = batches.calibration()
+        self.calibration_images = batches.calibration_images
         """Training images that a subnet's statistics come from."""
-        return sum(len(part) for part in self._images)
 
     def calibrate(self, architecture: Architecture) -> Calibration:
-        """The subnet's statistics on training images."""
-        return self.net.calibrate(architecture, self._images)
+        """The subnet's statistics on training images, streamed."""
+        return self.net.calibrate(architecture, self._batches, self.passes)
 
     def __call__(self, architecture: Architecture, calibration: Calibration | None = None) -> Quality:
         """Quality on the validation split."""

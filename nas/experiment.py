@@ -55,6 +55,8 @@ class Train:
     threads: int = 1
     learning_rate_floor: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    autocast: str | None = None
+    device: str = "cpu"
 
     def recipe(self) -> Recipe:
         """As the room of supernets takes it."""
@@ -253,6 +255,8 @@ def _train(section: Section, problems: Problems) -> Train:
         threads=_threads(section),
         learning_rate_floor=section.number("learning_rate_floor", Train.learning_rate_floor, at_least=0, at_most=1),
         options=options,
+        autocast=section.text("autocast", None, among=("bf16",)),
+        device=section.text("device", Train.device, among=("cpu", "cuda")),
     )
     section.finish()
     return made

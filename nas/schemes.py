@@ -71,6 +71,14 @@ def _eqnet(section: Section) -> dict[str, Any]:
     }
 
 
+def _mixture(section: Section) -> dict[str, Any]:
+    return {
+        **_sandwich(section),
+        "experts": section.integer("experts", 2, at_least=1, at_most=_MOST),
+        "routing": section.text("routing", "neuron", among=("layer", "neuron")),
+    }
+
+
 def _fair(section: Section) -> dict[str, Any]:
     return _smoothing(section)
 
@@ -89,6 +97,7 @@ SCHEMES: dict[str, Options] = {
     "attentive": _attentive,
     "eqnet": _eqnet,
     "fair": _fair,
+    "mixture": _mixture,
     "progressive": _progressive,
     "sandwich": _sandwich,
     "uniform": _uniform,

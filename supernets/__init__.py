@@ -2,7 +2,9 @@
 
 from supernets import export
 from supernets.build import NotBuildable, Supernet, build, check
+from supernets.elastic import Mixture
 from supernets.extract import extract
+from supernets.mixture import begin_with
 from supernets.plain import Grid, Network, Quantized, Simulated, fresh_network
 from supernets.selection import Calibration
 from supernets.training import (
@@ -23,6 +25,7 @@ __all__ = [
     "CheckpointRefused",
     "Checkpoints",
     "Grid",
+    "Mixture",
     "Network",
     "NotBuildable",
     "NotTrainable",
@@ -33,6 +36,7 @@ __all__ = [
     "Supernet",
     "TrainingDiverged",
     "Wrapped",
+    "begin_with",
     "build",
     "check",
     "export",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +18,13 @@ from supernets.elastic import (
     ElasticLayer,
     ElasticLinear,
     ElasticWeighted,
+    Mixture,
     Moments,
+    Router,
     SignedBatchNorm,
     WrappedWeighted,
     located,
-    moments_of,
     owners,
-    pooled,
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
@@ -31,14 +32,12 @@ from supernets.graph import Program, moved, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
-    activation_grid,
     bias_steps,
     kernels,
     quantize_activated,
     quantize_activation,
     quantize_dynamic,
 )
-from supernets.quantization.scales import mean_grid
 from supernets.selection import Calibration, Records, Selection
 
 
@@ -64,13 +63,18 @@ class Supernet(nn.Module):
 
     Shapes: as :func:`supernets.graph.run` says. In ``train()`` mode norms and ranges use the statistics of the
     mini-batch; in ``eval()`` mode they need the subnet's :class:`Calibration`. ``entangled``: alternatives that differ
-    in their kernels alone share weights (:mod:`supernets.elastic.entangled`).
+    in their kernels alone share weights (:mod:`supernets.elastic.entangled`). ``mixture``: layers have several weights,
+    mixed by the architecture (:mod:`supernets.elastic.experts`).
     """
 
-    def __init__(self, space: Space, seed: int, entangled: bool = False, compiled: bool = False) -> None:
+    def __init__(
+        self, space: Space, seed: int, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
+    ) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
+        self.autocast: torch.dtype | None = None
+        """What forward passes in ``train()`` compute in, where torch deems it safe; ``None``: what the weights are."""
         self._selection: Selection | None = None
         self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}  # of the forward pass that is running
         check(space)
@@ -82,10 +86,24 @@ class Supernet(nn.Module):
             for record in self.outline.records:
                 if record.kind in ELASTIC and record.path not in self._owners:
                     self.elastic[_module_name(record.path)] = self._largest(record)
+            self.mixture = mixture
+            self.router = None if mixture is None else self._mix(mixture)
         self._kernels = kernels.compiled() if compiled else kernels.EAGER
         self.draws = torch.Generator()
         self.draws.manual_seed(seed)
         self._allow()
+
+    def _mix(self, mixture: Mixture) -> Router:
+        """Give every layer with a weight of its own more experts, drawn as the first; the router of them all."""
+        rows, records = {}, {_module_name(record.path): record for record in self.outline.records}
+        for name, module in self.elastic.items():
+            if isinstance(module, ElasticWeighted) and "weight" in dict(module.named_parameters(recurse=False)):
+                rows[name] = len(module.full)
+                for _ in range(mixture.experts - 1):
+                    other = self._largest(records[name])
+                    assert isinstance(other, ElasticWeighted)
+                    module.add_expert(other)
+        return Router(len(self.space.feature_names), rows, mixture)
 
     def _allow(self) -> None:
         """Tell every layer what precisions it may have; entangled ones have those of all that share the weight."""
@@ -117,6 +135,17 @@ class Supernet(nn.Module):
         with self._selected(Selection(architecture, self._program(architecture), calibration)):
             yield
 
+    def routing(self, architecture: Architecture) -> Mapping[str, Tensor]:
+        """Path of each layer of the subnet -> shares of its experts; nothing for layers, or a supernet, without."""
+        if self.router is None:
+            return {}
+        batch = self.space.batch([architecture])
+        features = torch.from_numpy(self.space.encode(batch)[0])
+        owners = {y.path: self._held_by(y.path) for y in self.outline.layers(batch[0])}
+        owners = {path: name for path, name in owners.items() if name in self.router.heads}
+        shares = self.router(features, owners.values())
+        return {path: shares[name] for path, name in owners.items()}
+
     def _program(self, architecture: Architecture) -> Program:
         return program(self.layers(architecture), self.outline.resolution is not None)
 
@@ -129,32 +158,33 @@ class Supernet(nn.Module):
             self._selection = before
 
     @torch.no_grad()
-    def calibrate(self, architecture: Architecture, images: Sequence[Tensor | tuple[Tensor, ...]]) -> Calibration:
-        """Statistics of a subnet over ``images``, equally large batches of inputs (b, ...), each seen once.
+    def calibrate(
+        self, architecture: Architecture, batches: Iterable[Tensor | tuple[Tensor, ...]], passes: int = 1
+    ) -> Calibration:
+        """Statistics of a subnet over ``batches`` of inputs (b, ...), read one after the other, ``passes`` times.
 
-        A network of several inputs takes tuples of them.
-        Batch-norm moments are those of all batches together; the range of a tensor is the mean over batches of its
-        smallest and of its largest value. Memory is that of one batch.
+        A network of several inputs takes tuples of them. The range of a tensor is the mean over batches of its smallest
+        and of its largest value. Batch-norm moments are those of all batches together. In the first pass norms and
+        ranges before a layer are those of each batch by itself; in further ones they are those of the pass before, as
+        in evaluation. After one more pass than there are norms in a row, all moments are exactly those over the whole
+        set, of integer layers too. Memory is that of one batch.
 
         Raises:
-            ValueError: an architecture that is not in the space; no batches, or batches of different sizes.
+            ValueError: an architecture that is not in the space; no batches.
         """
-        batches = [x if isinstance(x, tuple) else (x,) for x in images]
-        if len({len(x[0]) for x in batches}) != 1:
-            raise ValueError(f"calibration needs equally large batches, got sizes {[len(x[0]) for x in batches]}")
-        records, running = Records(), self._program(architecture)
-        with self._selected(Selection(architecture, running, records=records)):
-            for x in batches:
-                self(*x)
-        grids = {}
-        for name, ranges in records.ranges.items():
-            low, high = torch.stack(ranges).mean(dim=0)
-            grids[name] = activation_grid(low, high, ACTIVATION)
-        grids |= {
-            name: grids[source] for name, source in moved(running.layers).items() if name in grids and source in grids
-        }
-        moments = {path: pooled(parts) for path, parts in records.moments.items()}
-        return Calibration(moments, grids, {path: mean_grid(found) for path, found in records.inputs.items()})
+        program, found = self._program(architecture), None
+        for _ in range(passes):
+            records, seen = Records(), 0
+            with self._selected(Selection(architecture, program, found, records)):
+                for x in batches:
+                    self(*(x if isinstance(x, tuple) else (x,)))
+                    seen += 1
+            if not seen:
+                raise ValueError("calibration needs batches, got none; several passes need some that can be read again")
+            now = records.calibration(moved(program.layers))
+            found = now if found is None else replace(found, moments=now.moments)
+        assert found is not None, "at least one pass"
+        return found
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Output of the active subnet. Raises ``RuntimeError`` if none is active, or it is evaluated uncalibrated."""
@@ -165,9 +195,12 @@ class Supernet(nn.Module):
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         self._narrow.clear()
-        y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+        lower = self.autocast if self.training else None
+        cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
+        with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
+            y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
         self._narrow.clear()
-        return y
+        return y if lower is None else y.float()
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
         assert self._selection is not None
@@ -175,10 +208,10 @@ class Supernet(nn.Module):
         module = self.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        y = module.linear_part(self._read(module, layer, x), layer)
+        y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
         if module.norm is not None:
             if records is not None:
-                records.moments.setdefault(layer.path, []).append(moments_of(y))
+                records.add_moments(layer.path, y)
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
         if calibration is None or not layer.precision.integer:
             return y
@@ -211,18 +244,19 @@ class Supernet(nn.Module):
             return quantizer.on(x, calibration.inputs[layer.path], spec)
         grid = quantizer.grid(x, spec)
         if records is not None and spec.granularity == "tensor":
-            records.inputs.setdefault(layer.path, []).append(grid)
+            records.add_grid(layer.path, grid, len(x))
         return quantizer.on(x, grid, spec, draws=self.draws)
 
     @torch.no_grad()
     def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
         """(c_out,) what a bias in whole steps, as an integer kernel adds it, differs by from the folded bias."""
-        assert layer.precision.weight is not None
-        factor, bias = module.folded(layer, calibration.moments.get(layer.path))
+        assert self._selection is not None
+        shares = self._selection.routing.get(layer.path)
+        factor, bias = module.folded(layer, calibration.moments.get(layer.path), shares)
         if bias is None:
             return None
         scale, _ = calibration.input_grid(layer)
-        step = module.codes(layer).scale * factor * scale
+        step = module.codes(layer, shares).scale * factor * scale
         return (bias_steps(bias, step) * step - bias).to(bias.dtype)
 
     @property
@@ -247,7 +281,7 @@ class Supernet(nn.Module):
             return quantize_activation(x, *self._selection.calibration.grids[name])
         quantized, limits = quantize_dynamic(x, spec, self._kernels)
         if self._selection.records is not None:
-            self._selection.records.ranges.setdefault(name, []).append(limits)
+            self._selection.records.add_range(name, limits, len(x))
         return quantized
 
     @property
@@ -259,9 +293,13 @@ class Supernet(nn.Module):
 
     def layer(self, path: str) -> ElasticLayer:
         """The elastic layer at this path of the outline."""
-        module = self.elastic[_module_name(self._owners.get(path, path))]
+        module = self.elastic[self._held_by(path)]
         assert isinstance(module, ElasticLayer)
         return module
+
+    def _held_by(self, path: str) -> str:
+        """Name of the module that holds the weights of the layer at this path."""
+        return _module_name(self._owners.get(path, path))
 
     def weighted(self, path: str) -> ElasticWeighted:
         """The elastic layer at this path, which has a precision."""
@@ -279,11 +317,14 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False) -> Supernet:
+def build(
+    space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
+) -> Supernet:
     """A freshly initialised supernet; the same space and seed give the same weights.
 
     ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
     ``compiled``: the quantizers of activations are compiled in training (:mod:`supernets.quantization.kernels`).
-    Raises :class:`NotBuildable` for a space without layers.
+    ``mixture``: layers have several weights, mixed by the architecture; the first are those that a supernet without it
+    has. Raises :class:`NotBuildable` for a space without layers.
     """
-    return Supernet(space, seed, entangled, compiled)
+    return Supernet(space, seed, entangled, compiled, mixture)

@@ -34,18 +34,20 @@ def extract(net: Supernet, architecture: Architecture, calibration: Calibration,
         raise ValueError("a network to be trained has float layers only: extract it folded, or choose float for all")
     modules: dict[str, nn.Module] = {}
     grids = {name: Grid(*grid) for name, grid in calibration.grids.items()}
+    routing = net.routing(architecture)
     for layer in layers:
         if layer.kind in FRESH:
-            modules[layer.path] = _module(net, layer, calibration, modules, folded)
+            modules[layer.path] = _module(net, layer, calibration, routing.get(layer.path), modules, folded)
     return network(net.space, layers, modules, grids).eval()
 
 
 def _module(
-    net: Supernet, layer: Layer, calibration: Calibration, before: dict[str, nn.Module], folded: bool
-) -> nn.Module:
+    net: Supernet, layer: Layer, calibration: Calibration, shares: Tensor | None,
+    before: dict[str, nn.Module], folded: bool,
+) -> nn.Module:  # fmt: skip
     elastic = net.layer(layer.path)
     if isinstance(elastic, ElasticWeighted) and layer.precision.quantized:
-        return (_quantized if layer.precision.integer else _simulated)(elastic, layer, calibration)
+        return (_quantized if layer.precision.integer else _simulated)(elastic, layer, calibration, shares)
     again = used_again(layer, before)
     if again is not None:
         return again
@@ -58,11 +60,11 @@ def _module(
     elif layer.kind == "batch_norm":
         _set(module, elastic.unfolded(layer, calibration.moments[layer.path]))
     elif isinstance(module, nn.Sequential):
-        _set(module[0], elastic.parts(layer))
+        _set(module[0], elastic.parts(layer, shares))
         _set(module[1], elastic.unfolded(layer, calibration.moments[layer.path]))
     else:
-        factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
-        weight = elastic.active(layer)
+        factor, bias = elastic.folded(layer, calibration.moments.get(layer.path), shares)
+        weight = elastic.active(layer, shares)
         folded_weight = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
         _set(module, {} if isinstance(module, TiedLinear) else {"weight": folded_weight})
         _set(module, {} if bias is None else {"bias": bias})
@@ -74,11 +76,11 @@ def _set(module: nn.Module, values: Mapping[str, Tensor]) -> None:
         getattr(module, name).copy_(value)
 
 
-def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration) -> Quantized:
+def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration, shares: Tensor | None) -> Quantized:
     assert layer.precision.weight is not None
     assert layer.precision.input is not None
-    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
-    stored = elastic.codes(layer)
+    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path), shares)
+    stored = elastic.codes(layer, shares)
     grid = calibration.input_grid(layer)
     own = None if layer.precision.input.bits == ACTIVATION.bits else Grid(*grid, layer.precision.input)
     if bias is None:
@@ -89,10 +91,10 @@ def _quantized(elastic: ElasticWeighted, layer: Layer, calibration: Calibration)
     )  # fmt: skip
 
 
-def _simulated(elastic: ElasticWeighted, layer: Layer, calibration: Calibration) -> Simulated:
-    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path))
+def _simulated(elastic: ElasticWeighted, layer: Layer, calibration: Calibration, shares: Tensor | None) -> Simulated:
+    factor, bias = elastic.folded(layer, calibration.moments.get(layer.path), shares)
     spec, grid = layer.precision.input, calibration.inputs.get(layer.path)
-    weight = elastic.active(layer) if layer.precision.weight is None else elastic.codes(layer)
+    weight = elastic.active(layer, shares) if layer.precision.weight is None else elastic.codes(layer, shares)
     if grid is not None and spec is not None and grid[1] is not None:
         grid = grid[0], whole(grid[1], spec)
     return Simulated(layer, padding(layer), weight, factor, bias, grid)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from spaces import Architecture, Space
-from supernets import Calibration, Supernet, build
+from supernets import Calibration, Mixture, Supernet, build
 
 
-def randomised(space: Space, seed: int = 0, entangled: bool = False) -> Supernet:
+def randomised(space: Space, seed: int = 0, entangled: bool = False, mixture: Mixture | None = None) -> Supernet:
     """A supernet in ``eval()`` whose norms and biases are drawn too, as if it had been trained."""
-    net = build(space, seed, entangled)
+    net = build(space, seed, entangled, mixture=mixture)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in net.named_parameters():

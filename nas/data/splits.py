@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -104,6 +104,19 @@ class Scale:
         return {"mean": self.mean, "deviation": self.deviation}
 
 
+@dataclass(frozen=True)
+class Chunks:
+    """Some of the examples in batches of at most ``size``, cut when they are read, as often as one likes."""
+
+    examples: Tensor
+    rows: Tensor
+    size: int = 128
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for part in torch.split(self.rows, self.size):
+            yield self.examples[part]
+
+
 class Shuffled:
     """The ``Batches`` of a dataset: order and augmentation of an epoch depend on (seed, epoch) alone."""
 
@@ -111,7 +124,7 @@ class Shuffled:
         self._dataset = dataset
         self._batch = min(batch, len(dataset.train))
         self._seed = seed
-        self._calibration_images = min(calibration_images, len(dataset.train))
+        self.calibration_images = min(calibration_images, len(dataset.train))
 
     @property
     def digest(self) -> str:
@@ -136,8 +149,7 @@ class Shuffled:
         for start in range(0, self.steps * self._batch, self._batch):
             yield self._dataset.augment(split, order[start : start + self._batch], rng)
 
-    def calibration(self) -> Sequence[Tensor]:
-        """The same training examples for every subnet, as they are: four equally large batches."""
-        rng = generator(self._seed, "data.calibration")
-        rows = torch.from_numpy(rng.permutation(len(self._dataset.train))[: self._calibration_images // 4 * 4])
-        return self._dataset.train.images[rows].chunk(4)
+    def calibration(self) -> Chunks:
+        """The same training examples for every subnet, as they are."""
+        order = generator(self._seed, "data.calibration").permutation(len(self._dataset.train))
+        return Chunks(self._dataset.train.images, torch.from_numpy(order[: self.calibration_images]))

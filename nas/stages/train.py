@@ -16,7 +16,7 @@ from nas.files import sha256
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from spaces.randomness import seed_for
-from supernets import Supernet, TrainingDiverged, build, train
+from supernets import Supernet, TrainingDiverged, begin_with, build, train
 
 WEIGHTS = "weights.safetensors"
 
@@ -69,9 +69,10 @@ def trained(
     asked: Experiment, seed: int, store: Store, batches: Shuffled, progress: Progress
 ) -> tuple[Supernet, Entry]:
     """The trained supernet in ``eval()`` mode, and its entry in the store; resumes a training that was stopped."""
-    net = build(asked.space, seed_for(seed, "train.weights"))
+    recipe = asked.train.recipe()
+    net = build(asked.space, seed_for(seed, "train.weights"), mixture=recipe.mixture)
     if asked.own is not None and asked.own.weights is not None:
-        net.load_state_dict(load(asked.own.weights))
+        begin_with(net, load(asked.own.weights))
     entry = entry_of(asked, seed, store, batches.digest)
     with entry.lock():
         if not entry.complete:
@@ -84,7 +85,7 @@ def trained(
 
             kept, of = _Checkpoints(entry, progress.warn), seed_for(seed, "train")
             try:
-                losses = train(net, batches, asked.train.recipe(), kept, of, step_done, progress.warn)
+                losses = train(net, batches, recipe, kept, of, step_done, progress.warn)
             except TrainingDiverged as error:
                 raise TrainingDiverged(f"{entry.newest_checkpoint or entry.path}: {error}") from None
             entry.write(WEIGHTS, save(net.state_dict()))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from supernets.elastic.base import ElasticLayer
-from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, moments_of, pooled
+from supernets.elastic.batch_norm import ElasticBatchNorm, Moments, Pool, moments_of
 from supernets.elastic.called import ElasticParameter, SignedBatchNorm, WrappedNorm, WrappedWeighted
 from supernets.elastic.conv import ElasticConv
 from supernets.elastic.entangled import owners
+from supernets.elastic.experts import Mixture, Router
 from supernets.elastic.linear import ElasticLinear
 from supernets.elastic.segments import located
 from supernets.elastic.slices import channel_slice, conv_slice, linear_slice
@@ -37,7 +38,10 @@ __all__ = [
     "ElasticLinear",
     "ElasticParameter",
     "ElasticWeighted",
+    "Mixture",
     "Moments",
+    "Pool",
+    "Router",
     "SignedBatchNorm",
     "WrappedNorm",
     "WrappedWeighted",
@@ -47,5 +51,4 @@ __all__ = [
     "located",
     "moments_of",
     "owners",
-    "pooled",
 ]

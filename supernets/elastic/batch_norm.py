@@ -70,8 +70,29 @@ def moments_of(x: Tensor) -> Moments:
     return Moments(mean, variance)
 
 
-def pooled(parts: list[Moments]) -> Moments:
-    """Statistics of equally large batches taken together (law of total variance)."""
-    means = torch.stack([p.mean for p in parts])
-    variances = torch.stack([p.variance for p in parts])
-    return Moments(means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0))
+class Pool:
+    """Statistics of all batches so far together, whatever their sizes; holds two vectors in double precision.
+
+    Source: Chan, Golub & LeVeque 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances".
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean = self._squares = torch.zeros(())
+        self._dtype = torch.float32
+
+    def add(self, x: Tensor) -> None:
+        """Take the outputs ``x`` (b, c, ...) of one more batch."""
+        found, count = moments_of(x), x.numel() // x.shape[1]
+        mean, variance = found.mean.double(), found.variance.double()
+        if not self._count:
+            self._mean, self._squares, self._dtype = torch.zeros_like(mean), torch.zeros_like(mean), x.dtype
+        apart, total = mean - self._mean, self._count + count
+        self._mean = self._mean + apart * (count / total)
+        self._squares = self._squares + variance * count + apart**2 * (self._count * count / total)
+        self._count = total
+
+    @property
+    def moments(self) -> Moments:
+        """Of all that was added."""
+        return Moments(self._mean.to(self._dtype), (self._squares / self._count).to(self._dtype))

@@ -90,7 +90,7 @@ class WrappedNorm(ElasticWeighted):
         self.bias = None
         self.norm = SignedBatchNorm(record.call.weight[0].most, record.call.eps)
 
-    def linear_part(self, x: Tensor, layer: Layer) -> Tensor:
+    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None) -> Tensor:
         """``x`` itself."""
         return x
 

@@ -10,6 +10,7 @@ from spaces import Layer
 from spaces.precision import Precision
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm, Moments
+from supernets.elastic.experts import mixed
 from supernets.elastic.slices import channel_slice
 from supernets.quantization import Codes, Cut, ElasticQuantizer
 from supernets.quantization.kernels import Kernels
@@ -19,7 +20,8 @@ from supernets.quantization.roundings import Draws
 class ElasticWeighted(ElasticLayer):
     """A layer with a weight, perhaps a bias, perhaps a batch norm after it.
 
-    ``draws`` is where its random roundings come from.
+    ``draws`` is where its random roundings come from. ``shares`` (experts, rows) or (experts, 1) are those of the
+    selection, for a layer that has experts: then the active weight and bias are sums over them.
     """
 
     bias: nn.Parameter | None
@@ -29,6 +31,7 @@ class ElasticWeighted(ElasticLayer):
         super().__init__()
         self.quantizer, self.input_quantizer = ElasticQuantizer("weight"), ElasticQuantizer("input")
         self.draws: Draws = None
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()  # of the experts after the first
 
     def allow(self, precisions: Sequence[Precision], draws: Draws, kernels: Kernels) -> None:
         """Make the tables that these precisions learn."""
@@ -37,18 +40,32 @@ class ElasticWeighted(ElasticLayer):
         self.input_quantizer = ElasticQuantizer("input", [p.input for p in precisions if p.input is not None])
         self.draws, self.input_quantizer.kernels = draws, kernels
 
+    def add_expert(self, other: ElasticWeighted) -> None:
+        """Take the weight and the bias of another layer of the same record as those of one more expert."""
+        self.weights.append(nn.Parameter(other.full.detach()))
+        if other.bias is not None:
+            self.biases.append(other.bias)
+
     @property
     def full(self) -> Tensor:
-        """The largest weight."""
+        """The largest weight; of several experts that of the first."""
         raise NotImplementedError
 
     def sliced(self, weight: Tensor, layer: Layer) -> Tensor:
         """The slice (c_out, ...) of this layer of the weight, or of a table in its shape."""
         raise NotImplementedError
 
-    def active(self, layer: Layer) -> Tensor:
-        """The float weight slice (c_out, ...) of this layer."""
-        return self.sliced(self.full, layer)
+    def active(self, layer: Layer, shares: Tensor | None = None) -> Tensor:
+        """The float weight slice (c_out, ...) of this layer. Raises ``RuntimeError`` for experts without shares."""
+        weight = self.sliced(self.full, layer)
+        if not self.weights:
+            return weight
+        return self._mixed([weight, *(self.sliced(other, layer) for other in self.weights)], layer, shares)
+
+    def _mixed(self, parts: Sequence[Tensor], layer: Layer, shares: Tensor | None) -> Tensor:
+        if shares is None:
+            raise RuntimeError(f"{layer.path}: its experts need the shares of an architecture: pass those of `routing`")
+        return mixed(parts, shares if shares.shape[1] == 1 else channel_slice(shares, layer.c_out, self.rows(layer)))
 
     def cut(self, layer: Layer) -> Cut:
         """How the tables of its quantizer are sliced."""
@@ -59,43 +76,48 @@ class ElasticWeighted(ElasticLayer):
 
         return part
 
-    def codes(self, layer: Layer) -> Codes:
+    def codes(self, layer: Layer, shares: Tensor | None = None) -> Codes:
         """The codes of its weight, as evaluation computes with them and exports hold them."""
         assert layer.precision.weight is not None
-        return self.quantizer.codes(self.active(layer), layer.precision.weight, self.cut(layer))
+        return self.quantizer.codes(self.active(layer, shares), layer.precision.weight, self.cut(layer))
 
-    def parts(self, layer: Layer) -> dict[str, Tensor]:
+    def parts(self, layer: Layer, shares: Tensor | None = None) -> dict[str, Tensor]:
         """Weight and bias of the slice, no norm."""
-        bias = self.active_bias(layer)
-        return {"weight": self.active(layer)} | ({} if bias is None else {"bias": bias})
+        bias = self.active_bias(layer, shares)
+        return {"weight": self.active(layer, shares)} | ({} if bias is None else {"bias": bias})
 
     def compute(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         """The layer without its norm."""
         raise NotImplementedError
 
-    def linear_part(self, x: Tensor, layer: Layer) -> Tensor:
+    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None) -> Tensor:
         """The active slice, quantized if the layer is, applied to ``x``; no norm yet."""
-        weight = self.active(layer)
+        weight = self.active(layer, shares)
         if layer.precision.weight is not None:
             weight = self.quantizer(weight, layer.precision.weight, self.cut(layer), self.draws)
-        return self.compute(x, weight, self.active_bias(layer), layer)
+        return self.compute(x, weight, self.active_bias(layer, shares), layer)
 
-    def active_bias(self, layer: Layer) -> Tensor | None:
+    def active_bias(self, layer: Layer, shares: Tensor | None = None) -> Tensor | None:
         """(c_out,) or ``None`` if there is none."""
-        return None if self.bias is None else channel_slice(self.bias, layer.c_out, self.rows(layer))
+        if self.bias is None:
+            return None
+        parts = [channel_slice(bias, layer.c_out, self.rows(layer)) for bias in (self.bias, *self.biases)]
+        return self._mixed(parts, layer, shares) if self.biases else parts[0]
 
     def normalised(self, y: Tensor, layer: Layer, moments: Moments | None) -> Tensor:
         """``y`` after the norm; by its own statistics if ``moments`` is ``None``."""
         return y if self.norm is None else self.norm(y, moments, self.rows(layer), _integer(layer))
 
-    def folded(self, layer: Layer, moments: Moments | None) -> tuple[Tensor, Tensor | None]:
+    def folded(
+        self, layer: Layer, moments: Moments | None, shares: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """(factor (c_out,), bias (c_out,) or ``None``) of ``factor * layer(x) + bias``, norm and bias folded."""
+        own = self.active_bias(layer, shares)
         if self.norm is not None:
             assert moments is not None, "a layer with a norm is folded with its moments"
             factor, bias = self.norm.fold(moments, self.rows(layer), _integer(layer))
-            own = self.active_bias(layer)
             return factor, bias if own is None else bias + factor * own
-        return self.active(layer).new_ones(layer.c_out), self.active_bias(layer)
+        return self.full.new_ones(layer.c_out), own
 
     def unfolded(self, layer: Layer, moments: Moments) -> dict[str, Tensor]:
         """The norm after the layer by itself, as torch names its parts."""

@@ -24,9 +24,11 @@ def annealed(net: Supernet, architectures: Sequence[Architecture], near: float =
     """Around ``optimiser.step()``: afterwards only weights that are undecided in one of these subnets have changed.
 
     All other weights of the layers that these subnets quantize are as before, weight decay undone as well. ``near`` is
-    the distance from a threshold in steps.
+    the distance from a threshold in steps. Raises ``ValueError`` for a supernet with experts.
     """
     free: dict[ElasticWeighted, Tensor] = {}
+    if net.mixture is not None:
+        raise ValueError("annealing knows one weight per layer: this supernet has experts")
     for architecture in architectures:
         for layer in net.layers(architecture):
             if layer.precision.weight is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from spaces.randomness import generator
 from supernets.build import Supernet
+from supernets.training import parallel
 from supernets.training.protocols import Batches, Checkpoints
 from supernets.training.recipe import Recipe, optimiser_of
-from supernets.training.schemes import SCHEMES, Scheme, Setting
+from supernets.training.schemes import SCHEMES, NotTrainable, Scheme, Setting
 from supernets.training.state import Maker, restore, state_of
 
 _SKIPS_IN_A_ROW = 20
@@ -45,23 +46,43 @@ def train(
     Raises:
         TrainingDiverged: loss or gradient were not finite for 20 steps in a row, or in a whole epoch.
         CheckpointRefused: the latest checkpoint is of another space, seed or recipe.
-        NotTrainable: the scheme cannot train this space, or for this loss.
+        NotTrainable: the scheme cannot train this space, or for this loss, or a supernet of so many experts; or there
+            is no such device.
     """
+    recipe.check()
+    if net.mixture != recipe.mixture:
+        needed, given = (mixture or "one weight per layer" for mixture in (recipe.mixture, net.mixture))
+        what = f"scheme {recipe.scheme} trains a supernet of {needed}; this one has {given}"
+        raise NotTrainable(f"{what}: build it with mixture=recipe.mixture")
     setting = Setting(net.space, seed, recipe.epochs * data.steps, data.loss)
     scheme = SCHEMES[recipe.scheme](setting, **recipe.options)
-    optimiser = optimiser_of(net, recipe)
     maker = Maker(net.space.name, net.space.digest, seed, recipe)
-    losses = restore(net, optimiser, checkpoints.latest(), maker)
-    if not losses:
-        scheme.start(net)
-    epochs = _Epochs(net, data, recipe, scheme, optimiser, seed, progress, note)
-    net.train()
-    with threads(recipe.threads):
+    with threads(recipe.threads), _placed(net, recipe):
+        optimiser = optimiser_of(net, recipe)
+        losses = restore(net, optimiser, checkpoints.latest(), maker)
+        if not losses:
+            scheme.start(net)
+        epochs = _Epochs(net, data, recipe, scheme, optimiser, seed, progress, note)
+        net.train()
         for epoch in range(len(losses), recipe.epochs):
             losses.append(epochs.run(epoch))
-            checkpoints.save(state_of(net, optimiser), maker.facts(losses))
+            if parallel.rank() == 0:
+                checkpoints.save(state_of(net, optimiser), maker.facts(losses))
     net.eval()
     return losses
+
+
+@contextmanager
+def _placed(net: Supernet, recipe: Recipe) -> Iterator[None]:
+    """Within it the supernet is on the recipe's device and computes in its precision; after that as before."""
+    before = next(net.parameters()).device
+    net.autocast = torch.bfloat16 if recipe.autocast == "bf16" else None
+    try:
+        net.to(recipe.device)
+        yield
+    finally:
+        net.autocast = None
+        net.to(before)
 
 
 @contextmanager
@@ -115,8 +136,10 @@ class _Epochs:
             group["lr"] = self.recipe.learning_rate * group["factor"] * self.recipe.factor(step, steps)
         self.net.draws.manual_seed(int(generator(self.seed, "train.rounding", step).integers(2**62)))
         self.optimiser.zero_grad()
-        loss = float(self.scheme.backward(self.net, images, labels, step))
-        norm = float(torch.nn.utils.clip_grad_norm_(self.net.parameters(), _LONGEST_GRADIENT))
+        images, labels = (parallel.share(x).to(self.recipe.device) for x in (images, labels))
+        parameters = list(self.net.parameters())
+        loss = float(parallel.average(parameters, self.scheme.backward(self.net, images, labels, step)))
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, _LONGEST_GRADIENT))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return None
         self.optimiser.step()

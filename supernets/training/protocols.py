@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -28,8 +28,8 @@ class Batches(Protocol):
         """Mini-batches per epoch."""
         ...
 
-    def calibration(self) -> Sequence[Tensor]:
-        """Equally large batches of training images, not augmented, for the statistics of a subnet."""
+    def calibration(self) -> Iterable[Tensor]:
+        """Batches of training images, not augmented, for the statistics of a subnet; read again for each."""
         ...
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from supernets.build import Supernet
+from supernets.elastic import Mixture
+from supernets.training.schemes import SCHEMES, NotTrainable
 
 _WARM_UP_STEPS = 50
 _TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
@@ -20,7 +22,8 @@ class Recipe:
     """How to train. ``learning_rate`` is the peak, reached after a warm-up, from where it falls on a cosine.
 
     It never falls below ``learning_rate_floor``, a share of the peak (BigNAS, section 3.1: a constant tail of 0.05).
-    ``options`` are those of the scheme.
+    ``options`` are those of the scheme. ``autocast``: ``bf16`` to compute forward passes in bfloat16, weights stay in
+    single precision. ``device``: where torch computes, ``cpu`` or ``cuda``.
     """
 
     scheme: str = "sandwich"
@@ -30,6 +33,18 @@ class Recipe:
     threads: int = 1
     learning_rate_floor: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    autocast: str | None = None
+    device: str = "cpu"
+
+    def check(self) -> None:
+        """Raise :class:`NotTrainable` if there is no such device here."""
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise NotTrainable("train.device is cuda, but torch finds no GPU that it can use here: write device: cpu")
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """What the supernet has to be built with: ``build(space, mixture=recipe.mixture)``."""
+        return SCHEMES[self.scheme].mixture(self.options)
 
     def factor(self, step: int, steps: int) -> float:
         """The learning rate of a step, as a share of the peak."""

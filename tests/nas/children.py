@@ -113,8 +113,8 @@ def _fixed_times() -> None:
     """A call takes 10 microseconds and one more for each call before it in its batch."""
     probe: Any = importlib.import_module("predictors.latency.probe")
 
-    def rounds(calls: Sequence[Any], repeats: Sequence[int], count: int) -> list[list[float]]:
+    def rounds(calls: Sequence[Any], once: Sequence[float], count: int, clock: Any) -> list[list[float]]:
         return [[1e-3 * (10 + i)] * count for i in range(len(calls))]
 
-    probe._repeats = lambda call: 1
+    probe._once = lambda call, clock: 1e-5
     probe._rounds = rounds

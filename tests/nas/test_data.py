@@ -185,7 +185,7 @@ def test_digits_move_by_at_most_one_pixel_and_the_background_comes_in(digits: Da
 
 def test_calibration_images_are_training_images_as_they_are(digits: Dataset) -> None:
     """Four equally large batches, the same for every subnet, none twice."""
-    parts = Shuffled(digits, 64, seed=0).calibration()
+    parts = list(Shuffled(digits, 64, seed=0).calibration())
     assert [len(p) for p in parts] == [128] * 4
     known = {image.numpy().tobytes() for image in digits.train.images}
     drawn = [image.numpy().tobytes() for part in parts for image in part]

@@ -131,7 +131,7 @@ def test_exports_are_there_and_are_the_files_that_the_ledger_recorded(finished: 
         assert files.file_digest(model) == recorded[row["key"]]["sha256"]
         assert model.stat().st_size == row["size_bytes"]
         assert {p.name for p in model.parent.iterdir()} == {
-            "model.onnx", "architecture.json", "weights.safetensors", "data.json", "card.md",
+            "model.onnx", "architecture.json", "outline.json", "weights.safetensors", "data.json", "card.md",
         }  # fmt: skip
         text = (model.parent / "architecture.json").read_text(encoding="utf-8")
         about = json.loads(text)

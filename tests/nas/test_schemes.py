@@ -12,18 +12,22 @@ from typing import Any
 
 import jsonschema
 import pytest
+import torch
 from torch import Tensor
 
+from nas.api import search
 from nas.data import Shuffled
+from nas.deliver import deliver
+from nas.evaluate import Evaluator
 from nas.experiment import load, schema
 from nas.schemes import SCHEMES
-from nas.stages.train import dataset_of, trained
+from nas.stages.train import dataset_of, entry_of, trained
 from nas.store import Entry, Store
 from nas.terminal import Progress, Terminal
 from spaces.yaml import Problems, Section, SpecError
 from spaces.yaml.schema import Recorder
-from supernets import TrainingDiverged, training
-from tests.nas.tiny import asked
+from supernets import Mixture, NotTrainable, TrainingDiverged, training
+from tests.nas.tiny import TINY, asked
 
 
 def refused(folder: Path, text: str, problem: str) -> None:
@@ -124,3 +128,28 @@ def test_a_training_that_diverges_names_the_file_of_the_last_good_checkpoint(tmp
     path = rf"{re.escape(str(tmp_path))}/store/train/[0-9a-f]{{16}}/checkpoint-1\.bin"
     with pytest.raises(TrainingDiverged, match=rf"\A{path}: {what}: lower the learning rate\Z"):
         trained(made, 0, store, _Broken(dataset, 16, 0), Progress(Terminal(stream=said), "2 train"))
+
+
+def test_a_supernet_of_experts_is_built_from_its_file_kept_and_taken_from_the_store(tmp_path: Path) -> None:
+    """Its parts are those that the recipe asks for; another number of experts is another artefact."""
+    text = TINY.replace("scheme: sandwich, epochs: 3", "scheme: mixture, experts: 3, routing: neuron, epochs: 1")
+    made, store, terminal = asked(tmp_path, text), Store(tmp_path / "store"), Terminal(stream=io.StringIO())
+    dataset, batches = dataset_of(made, 0)
+    (net, entry), (again, _) = (trained(made, 0, store, batches, Progress(terminal, "2 train")) for _ in range(2))
+    assert net.mixture == Mixture(3, "neuron")
+    assert all(torch.equal(v, again.state_dict()[n]) for n, v in net.state_dict().items())
+    evaluate, architecture = Evaluator(net, dataset, batches), made.space.extreme(max, "w8a8")
+    sent = deliver(made, evaluate, architecture, tmp_path / "exports")
+    assert sent.agreement.kept
+    other = asked(tmp_path, text.replace("experts: 3", "experts: 2"))
+    assert entry_of(other, 0, store, batches.digest).digest != entry.digest
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    source = tmp_path / "space.yaml"
+    source.write_text(TINY.replace("epochs: 3", "epochs: 3, device: cuda, autocast: bf16"), encoding="utf-8")
+    message = "train.device is cuda, but torch finds no GPU that it can use here: write device: cpu"
+    with pytest.raises(NotTrainable, match=rf"\A{message}\Z"):
+        search(source, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

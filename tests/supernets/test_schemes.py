@@ -44,6 +44,9 @@ model:
 """)
 
 
+EPOCHS = 3
+
+
 @dataclass(frozen=True)
 class Case:
     """A space that the scheme can train, and options that make it touch nothing but the subnets of a step."""
@@ -51,25 +54,29 @@ class Case:
     space: Space = ELASTIC
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def recipe(self, name: str, epochs: int = EPOCHS, learning_rate: float = 3e-3) -> Recipe:
+        """To train so."""
+        return Recipe(name, epochs, learning_rate, options=self.options)
+
 
 CASES: dict[str, Case] = {
     "alpha_divergence": Case(),
     "attentive": Case(),
     "eqnet": Case(options={"kurtosis": 0.0, "skewness": 0.0}),
     "fair": Case(LAYERWISE),
+    "mixture": Case(options={"routing": "neuron"}),
     "progressive": Case(),
     "sandwich": Case(),
     "uniform": Case(),
 }
-EPOCHS = 3
 every_scheme = pytest.mark.parametrize("name", CASES)
 
 
 class Watched(Supernet):
     """Notes every subnet that is active."""
 
-    def __init__(self, space: Space, seed: int = 0) -> None:
-        super().__init__(space, seed)
+    def __init__(self, space: Space, recipe: Recipe) -> None:
+        super().__init__(space, seed=0, mixture=recipe.mixture)
         self.seen: list[Architecture] = []
 
     def active(
@@ -83,8 +90,8 @@ def run(
     name: str, seed: int = 0, kept: Kept | None = None, data: Toy | None = None
 ) -> tuple[dict[str, Tensor], list[float], Kept, list[str]]:
     """Weights, losses, checkpoints and notes of one training."""
-    kept, net, notes = kept or Kept(), build(CASES[name].space, seed=5), []
-    recipe = Recipe(name, EPOCHS, options=CASES[name].options)
+    recipe, notes = CASES[name].recipe(name), []
+    kept, net = kept or Kept(), build(CASES[name].space, seed=5, mixture=recipe.mixture)
     losses = train(net, data or Toy(CASES[name].space), recipe, kept, seed, note=notes.append)
     return {key: value.clone() for key, value in net.state_dict().items()}, losses, kept, notes
 
@@ -124,7 +131,7 @@ def test_every_subnet_lies_in_the_space_and_gradients_stay_inside(name: str) -> 
     case, steps = CASES[name], 40
     x, labels = Toy(case.space).draw(16, seed=0)
     for step in (0, steps // 2, steps - 1):
-        net = Watched(case.space)
+        net = Watched(case.space, case.recipe(name))
         net.train()
         loss = SCHEMES[name](Setting(case.space, 0, steps), **case.options).backward(net, x, labels, step)
         assert not loss.requires_grad
@@ -152,8 +159,8 @@ def test_every_subnet_lies_in_the_space_and_gradients_stay_inside(name: str) -> 
 @every_scheme
 def test_the_loss_falls(name: str) -> None:
     case = CASES[name]
-    net = build(case.space, seed=0)
-    recipe = Recipe(name, epochs=8, learning_rate=0.03, options=case.options)
+    recipe = case.recipe(name, epochs=8, learning_rate=0.03)
+    net = build(case.space, seed=0, mixture=recipe.mixture)
     losses = train(net, Toy(case.space, steps=8), recipe, Kept(), 0)
     assert losses[-1] < 0.8 * losses[0]
 
@@ -190,7 +197,7 @@ UNTRAINABLE = {("fair", "hat"), ("fair", "quantnas_sr"), ("alpha_divergence", "q
 def test_every_kind_of_network_is_trained_or_refused(name: str, family: str) -> None:
     """Language models, encoders and decoders, cells, pictures."""
     space = small(family)
-    net, x = build(space, seed=0).train(), inputs(space, 4)
+    net, x = build(space, seed=0, mixture=Recipe(name).mixture).train(), inputs(space, 4)
     outputs = shown(net, space.largest, x)
     pictures = outputs.dim() == 4
     labels = torch.zeros_like(outputs) if pictures else torch.zeros(outputs.shape[:-1], dtype=torch.long)

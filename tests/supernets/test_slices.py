@@ -14,7 +14,7 @@ from spaces import Architecture, Layer, Space
 from spaces.outline import WEIGHTED
 from spaces.randomness import generator
 from supernets import Supernet, build
-from supernets.elastic import ElasticBatchNorm, ElasticConv, Moments, conv_slice, linear_slice, moments_of, pooled
+from supernets.elastic import ElasticBatchNorm, ElasticConv, Moments, Pool, conv_slice, linear_slice, moments_of
 from tests.examples import PLAIN, RESIDUAL, space_of
 from tests.subnets import calibrated, images, randomised
 
@@ -67,11 +67,14 @@ def test_folding_equals_the_norm_in_evaluation(c: int) -> None:
     assert_close(layer(x, moments), x * factor[:, None, None] + bias[:, None, None], rtol=1e-12, atol=1e-12)
 
 
-def test_moments_of_equal_batches_pool_to_those_of_all() -> None:
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 3], [7, 1, 4], [12]])
+def test_moments_of_batches_of_any_sizes_pool_to_those_of_all(sizes: list[int]) -> None:
     x = torch.randn(12, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3 + 1
-    together, parts = moments_of(x), pooled([moments_of(part) for part in x.chunk(4)])
-    assert_close(parts.mean, together.mean, rtol=1e-12, atol=1e-12)
-    assert_close(parts.variance, together.variance, rtol=1e-12, atol=1e-12)
+    together, pool = moments_of(x), Pool()
+    for part in x.split(sizes):
+        pool.add(part)
+    assert_close(pool.moments.mean, together.mean, rtol=1e-12, atol=1e-12)
+    assert_close(pool.moments.variance, together.variance, rtol=1e-12, atol=1e-12)
     assert_close(together.variance, x.transpose(0, 1).flatten(1).var(dim=1, correction=0))
 
 

@@ -17,12 +17,12 @@ class Levels:
 
     def nearest(self, u: Tensor) -> Tensor:
         """Nearest level."""
-        levels = self.levels.to(u.dtype)
+        levels = self.levels.to(u)
         return levels[self.index(u)]
 
     def index(self, u: Tensor) -> Tensor:
         """Position, int64, of the nearest level to each value."""
-        levels = self.levels.to(u.dtype)
+        levels = self.levels.to(u)
         if len(levels) == 1:
             return torch.zeros_like(u, dtype=torch.int64)
         middles = (levels[1:] + levels[:-1]) / 2
@@ -32,7 +32,7 @@ class Levels:
 
     def around(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Levels below and above."""
-        levels = self.levels.to(u.dtype)
+        levels = self.levels.to(u)
         below = (torch.bucketize(u, levels, right=True) - 1).clamp_(0, len(levels) - 2)
         return levels[below], levels[below + 1]
 
@@ -42,7 +42,7 @@ class Levels:
 
     def decode(self, code: Tensor) -> Tensor:
         """Levels at these positions."""
-        return self.levels.to(torch.float32)[code.long()]
+        return self.levels.to(code.device, torch.float32)[code.long()]
 
 
 def powers_of_two(bits: int) -> Tensor:
@@ -62,7 +62,7 @@ def fitted(values: Tensor, levels: Tensor, steps: int = 50) -> Tensor:
 
     Levels that no value is near stay where they are.
     """
-    flat, levels = values.flatten(), levels.to(values.dtype).clone()
+    flat, levels = values.flatten(), levels.to(values).clone()
     for _ in range(steps):
         index = Levels(levels).index(flat)
         count = torch.bincount(index, minlength=len(levels))

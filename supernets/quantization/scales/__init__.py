@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from supernets.quantization.scales.absmax import absmax, routed
 from supernets.quantization.scales.adaptive import adaptive
-from supernets.quantization.scales.base import SMALLEST, Grid, Rule, between, mean_grid
+from supernets.quantization.scales.base import SMALLEST, Grid, Rule, between
 from supernets.quantization.scales.blocks import mx, mxceil, nv
 from supernets.quantization.scales.learned import eqnet, lsq, lsqplus
 from supernets.quantization.scales.lp import lp
@@ -34,4 +34,4 @@ RULES: Mapping[str, Rule] = {
     "statsq": statsq,
 }
 
-__all__ = ["RULES", "SMALLEST", "Grid", "Rule", "between", "mean_grid"]
+__all__ = ["RULES", "SMALLEST", "Grid", "Rule", "between"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from spaces import QuantSpec
@@ -28,13 +26,6 @@ def between(low: Tensor, high: Tensor, spec: QuantSpec) -> Grid:
     low, high = low.clamp_max(0.0), high.clamp_min(0.0)
     step = ((high - low) / (spec.highest - spec.lowest)).clamp_min(SMALLEST)
     return step, spec.lowest - low / step
-
-
-def mean_grid(grids: Sequence[Grid]) -> Grid:
-    """The mean of the steps and of the offsets of grids."""
-    step = torch.stack([scale for scale, _ in grids]).mean(dim=0)
-    offsets = [zero * scale for scale, zero in grids if zero is not None]
-    return step, torch.stack(offsets).mean(dim=0) / step if offsets else None
 
 
 def upto(most: Tensor, spec: QuantSpec) -> Grid:

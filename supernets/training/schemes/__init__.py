@@ -7,6 +7,7 @@ from supernets.training.schemes.attentive import Attentive
 from supernets.training.schemes.base import Lessons, NotTrainable, Scheme, Setting
 from supernets.training.schemes.eqnet import EqNet
 from supernets.training.schemes.fair import Fair
+from supernets.training.schemes.mixture import MixtureOfSupernets
 from supernets.training.schemes.progressive import Progressive
 from supernets.training.schemes.sandwich import Sandwich
 from supernets.training.schemes.uniform import Uniform
@@ -16,6 +17,7 @@ SCHEMES: dict[str, type[Lessons]] = {
     "attentive": Attentive,
     "eqnet": EqNet,
     "fair": Fair,
+    "mixture": MixtureOfSupernets,
     "progressive": Progressive,
     "sandwich": Sandwich,
     "uniform": Uniform,

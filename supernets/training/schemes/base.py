@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from spaces import Architecture, Space
 from spaces.randomness import generator
 from supernets.build import Supernet
+from supernets.elastic import Mixture
 from supernets.training.losses import LOSSES, judged
 
 
@@ -51,6 +52,11 @@ class Lessons:
     def __init__(self, setting: Setting) -> None:
         self.space, self.seed, self.steps = setting.space, setting.seed, setting.steps
         self.hard, self.soft = LOSSES[setting.loss]
+
+    @classmethod
+    def mixture(cls, options: Mapping[str, Any]) -> Mixture | None:
+        """What a supernet that is trained with these options has to be built with."""
+        return None
 
     def start(self, net: Supernet) -> None:
         """The weights stay as they are."""
