@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def _measured(
     """The table in its entry. ``networks``: those that the model is fitted on, and those that it is judged by."""
     space, target = asked.space, asked.device.target()
     end = time.monotonic() + 60 * MEASURING * (MINUTES if minutes is None else minutes)
-    entry, before = table_entry(asked, seed, store, used), None
+    entry, before, interpolation = table_entry(asked, seed, store, used), None, None
     if entry.complete and minutes and entry.facts["predicted"]:
         entry, before = _after(store, entry), entry
     with entry.lock():
@@ -119,8 +120,9 @@ def _measured(
             entry.write(TABLE, files.canonical_json(table.to_json()))
             entry.write_json(TIMINGS, partial.load())
             entry.finish(rows=len(table.rows), predicted=len(table.predicted), networks=len(table.networks))
-            return entry, table
-    return entry, Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE))
+            interpolation = table.interpolation
+    # As it is read back, also now: a run that is resumed must meet the very same numbers in the same order.
+    return entry, replace(Table.from_json(entry.read_json(TABLE), str(entry.path / TABLE)), interpolation=interpolation)
 
 
 def _timed(table: Table, networks: Sequence[Architecture]) -> list[Architecture]:
