@@ -48,9 +48,9 @@ def strategies(
     known = checked(lambda: _known(names, sense))
     if second is None and (limit is not None or ahead is not None):
         checked(lambda: _refuse("--limit and --ahead are about the column of --second: give it [missing-key]"))
-    from nas.evaluators.tabular import read_table
+    from nas.evaluators.tabular import whole_table
 
-    data = checked(lambda: read_table(table, load(space)))
+    data = checked(lambda: whole_table(table, load(space)))
     if out is not None:
         checked(lambda: files.make_folder(out), writes=("--out", out))  # now, and not after all the work
     task = Task(data, objective, score or objective, second, evaluations, sense, limit, ahead)

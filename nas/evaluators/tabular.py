@@ -79,15 +79,21 @@ def read_table(path: Path, space: Space) -> Tabular:
         except ValueError as error:
             raise WrongTable(f"{path}:{number + 2}: {error}") from error
         rows.setdefault(architecture.key, number)
-    if len(rows) < _LEAST_SHARE * space.size:
-        has = f"{len(rows):,} of the {float(space.size):.3g} networks of space {space.name}"
-        raise WrongTable(f"{path}: the table has {has}: strategies would ask for others [incomplete-table]")
     columns = {}
     for name in lines[0]:
         values = [_number(line[name]) for line in lines]
         if name != ARCHITECTURE and not all(math.isnan(v) for v in values):
             columns[name] = np.array(values)
     return Tabular(space, rows, columns)
+
+
+def whole_table(path: Path, space: Space) -> Tabular:
+    """The same, of a table with a tenth of the space at least, for strategies to ask. Raises :class:`WrongTable`."""
+    found = read_table(path, space)
+    if len(found.rows) < _LEAST_SHARE * space.size:
+        has = f"{len(found.rows):,} of the {float(space.size):.3g} networks of space {space.name}"
+        raise WrongTable(f"{path}: the table has {has}: strategies would ask for others [incomplete-table]")
+    return found
 
 
 def _number(text: str | None) -> float:

@@ -187,7 +187,7 @@ def test_what_a_kill_left_behind_is_not_exported(runs: Path, tmp_path: Path) -> 
         (folder / ".tmp-1-abcd").write_bytes(b"half")
     nas("export", "tiny-1", "--latency-ms", "1000", "--runs", runs, "--out", tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "model.onnx", "architecture.json", "weights.safetensors", "data.json", "card.md",
+        "model.onnx", "architecture.json", "outline.json", "weights.safetensors", "data.json", "card.md",
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from nas.evaluate import Quality
 from nas.evaluators import Failed, results
 from nas.evaluators.predictor import Predictions
 from nas.evaluators.supernet import Subnets
-from nas.evaluators.tabular import WrongTable, read_table
+from nas.evaluators.tabular import WrongTable, whole_table
 from nas.testing.strategies import example, score
 from spaces import Architecture
 
@@ -77,4 +77,4 @@ def test_a_table_of_few_networks_is_refused(tmp_path: Path) -> None:
     has = f"1 of the {float(example().size):.3g} networks of space {example().name}"
     message = f"{path}: the table has {has}: strategies would ask for others [incomplete-table]"
     with pytest.raises(WrongTable, match=re.escape(message)):
-        read_table(path, example())
+        whole_table(path, example())

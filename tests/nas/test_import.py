@@ -54,7 +54,7 @@ def test_importing_nas_loads_nothing_heavy() -> None:
 
 def test_public_names_are_there_and_are_all() -> None:
     """A change of this list is a decision."""
-    assert nas.__all__ == ["Architecture", "Search", "Space", "__version__", "search"]
+    assert nas.__all__ == ["Architecture", "Search", "Space", "__version__", "load_network", "search"]
     assert dir(nas) == sorted(nas.__all__)
     for name in nas.__all__:
         assert getattr(nas, name) is not None
@@ -63,7 +63,8 @@ def test_public_names_are_there_and_are_all() -> None:
 
 def test_an_unknown_name_lists_the_public_ones() -> None:
     """As the message of an AttributeError."""
-    message = "module 'nas' has no attribute 'serach'; public names: Architecture, Search, Space, __version__, search"
+    names = "Architecture, Search, Space, __version__, load_network, search"
+    message = f"module 'nas' has no attribute 'serach'; public names: {names}"
     with pytest.raises(AttributeError, match=rf"\A{re.escape(message)}\Z"):
         nas.serach  # noqa: B018
 
