@@ -11,7 +11,7 @@ from nas.evaluators import Values
 from nas.stages import contract
 from nas.stages.verifier import Row, Verifier
 from spaces import Architecture, Space, Value
-from spaces.dimensions import dimensions
+from spaces.dimensions import bits, dimensions
 
 JUDGED = 24  # subnets that are evaluated at most
 NOISE = 1.01  # two measurements so near are the same
@@ -47,7 +47,7 @@ class Judges:
 def repaired(space: Space, architecture: Architecture, judges: Judges) -> tuple[Architecture, list[Change]]:
     """The network after every change of one precision that costs nothing and gains something, and these changes.
 
-    The fastest change goes first; a change must keep every cost and the quality, and better one of them.
+    A quantized layer is tried with what is faster, or more precise. The fastest change goes first; a change must keep every cost and the quality, and better one of them.
     """
     changes: list[Change] = []
     judged = 0
@@ -70,13 +70,14 @@ def repaired(space: Space, architecture: Architecture, judges: Judges) -> tuple[
 def _offers(
     space: Space, architecture: Architecture, judges: Judges, now: Values
 ) -> list[tuple[Change, Architecture, Values]]:
-    """Changes that cost no more, the fastest first."""
+    """Changes to what is faster or more precise, and costs no more; the fastest first."""
     found = list(_alternatives(space, architecture))
     values = judges.predict([other for _, other in found]) if found else []
     offers = [
         (change, other, v)
         for (change, other), v in zip(found, values, strict=True)
-        if all(v[name] <= now[name] for name in judges.costs)
+        if (v["latency_ms"] < now["latency_ms"] or _wider(change))
+        and all(v[name] <= now[name] for name in judges.costs)
         and all(v[name] <= limit for name, limit in judges.limits.items())
     ]
     return sorted(offers, key=lambda offer: (offer[2]["latency_ms"], offer[1].key))
@@ -87,10 +88,19 @@ def _alternatives(space: Space, architecture: Architecture) -> Iterator[tuple[Ch
     for choice in space.choices:
         if choice.name in architecture and dimension[choice.name] == "precision":
             before = architecture[choice.name]
-            for after in choice.values:
+            for after in choice.values if before != "float" else ():
                 if after != before:
                     other = space.architecture({**architecture, choice.name: after})
                     yield Change(choice.name, before, after), other
+
+
+def _wider(change: Change) -> bool:
+    """Whether it gives more bits."""
+    before, after = change.before, change.after
+    if isinstance(before, str) and isinstance(after, str):
+        shared = before in ("tensor", "channel", "token", "symmetric", "asymmetric")  # words without bits
+        return not shared and bits(after) > bits(before)
+    return float(after) > float(before)
 
 
 def _no_worse(mine: Quality, theirs: Quality, strictly: bool) -> bool:
