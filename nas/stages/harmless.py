@@ -47,7 +47,8 @@ class Judges:
 def repaired(space: Space, architecture: Architecture, judges: Judges) -> tuple[Architecture, list[Change]]:
     """The network after every change of one precision that costs nothing and gains something, and these changes.
 
-    A quantized layer is tried with what is faster, or more precise. The fastest change goes first; a change must keep every cost and the quality, and better one of them.
+    A quantized layer is tried with what is faster, or more precise. The fastest change goes first; a change must keep
+    every cost and the quality, and better one of them.
     """
     changes: list[Change] = []
     judged = 0
