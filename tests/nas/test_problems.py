@@ -99,7 +99,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(
 def test_bench_refuses_such_a_place_before_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And not after an hour."""
     (tmp_path / "file").touch()
-    monkeypatch.setattr("nas.evaluators.tabular.read_table", lambda *given: None)
+    monkeypatch.setattr("nas.evaluators.tabular.whole_table", lambda *given: None)
     monkeypatch.setattr("nas.protocol.compare.compare", lambda *given: pytest.fail("it works"))
     arguments = ["--space", "nasbench201", "--table", "t.csv", "--objective", "x", "--out", tmp_path / "file"]
     what = f"--out {tmp_path}/file: cannot be written: this is not a folder [not-writable]"
