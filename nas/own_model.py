@@ -67,6 +67,7 @@ class OwnModel:
     def _traced(
         self, model: Section, entry: str, options: Any, choices: dict[str, Any], name: str, problems: Problems
     ) -> Space | None:
+        import torch
         from safetensors.torch import save
         from torch import nn
 
@@ -74,7 +75,9 @@ class OwnModel:
 
         mark = model.mark("entry")
         try:
-            made = function(entry, self._plugins or ())(options)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # weights that it draws are the same in every run, so that the store knows them
+                made = function(entry, self._plugins or ())(options)
             if not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], nn.Module):
                 what = f"'{entry}' must return (module, example_input), not {type(made).__name__}"
                 problems.add(mark, what, "wrong-type")

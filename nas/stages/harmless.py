@@ -47,8 +47,8 @@ class Judges:
 def repaired(space: Space, architecture: Architecture, judges: Judges) -> tuple[Architecture, list[Change]]:
     """The network after every change of one precision that costs nothing and gains something, and these changes.
 
-    A quantized layer is tried with what is faster, or more precise. The fastest change goes first; a change must keep
-    every cost and the quality, and better one of them.
+    A layer is tried with what is faster, or more precise. The fastest change goes first; a change must keep every cost
+    and the quality, and better one of them.
     """
     changes: list[Change] = []
     judged = 0
@@ -89,7 +89,7 @@ def _alternatives(space: Space, architecture: Architecture) -> Iterator[tuple[Ch
     for choice in space.choices:
         if choice.name in architecture and dimension[choice.name] == "precision":
             before = architecture[choice.name]
-            for after in choice.values if before != "float" else ():
+            for after in choice.values:
                 if after != before:
                     other = space.architecture({**architecture, choice.name: after})
                     yield Change(choice.name, before, after), other

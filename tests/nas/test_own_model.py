@@ -41,7 +41,6 @@ calls = []
 
 def small(options):
     calls.append(options)
-    torch.manual_seed(0)
     c = options["channels"]
     conv, head = nn.Conv2d(1, c, 3, padding=1), nn.Linear(64 * c, 10)
     body = nn.Sequential(conv, nn.BatchNorm2d(c), nn.ReLU(), nn.Flatten(), head)
@@ -94,6 +93,19 @@ def test_an_allowed_function_makes_the_model(space: Path) -> None:
     assert load_space(space, ["own_of_test"]).digest == asked.space.digest
 
 
+def test_weights_that_the_function_draws_are_the_same_in_every_run(space: Path) -> None:
+    """Whatever was drawn before, and torch's own numbers go on as if nothing had been: the store knows the model."""
+    torch.manual_seed(1)
+    first = load(space, ["own_of_test"]).own
+    drawn = torch.rand(())
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(()), drawn)
+    second = load(space, ["own_of_test"]).own
+    assert first is not None
+    assert second is not None
+    assert first.weights == second.weights
+
+
 def test_a_run_keeps_outline_and_weights_and_needs_no_code(space: Path, tmp_path: Path) -> None:
     """The same space and digests, and the user's weights to start from, with no package allowed."""
     asked = load(space, ["own_of_test"])
@@ -109,6 +121,7 @@ def test_a_run_keeps_outline_and_weights_and_needs_no_code(space: Path, tmp_path
     assert again.own.weights is not None
     net = build(again.space)
     net.load_state_dict(tensors(again.own.weights))
+    torch.manual_seed(0)
     module, _ = sys.modules["own_of_test.models"].small({"channels": 8})
     x = torch.randn(3, 1, 8, 8)
     with torch.no_grad(), net.eval().active(net.space.largest, net.calibration):
