@@ -11,7 +11,7 @@ from nas.evaluators import Values
 from nas.stages import contract
 from nas.stages.verifier import Row, Verifier
 from spaces import Architecture, Space, Value
-from spaces.dimensions import bits, dimensions
+from spaces.dimensions import descending, dimensions
 
 JUDGED = 24  # subnets that are evaluated at most
 NOISE = 1.01  # two measurements so near are the same
@@ -19,11 +19,12 @@ NOISE = 1.01  # two measurements so near are the same
 
 @dataclass(frozen=True)
 class Change:
-    """Of a choice of precision, from one value to another."""
+    """Of a choice of precision, from one value to another; ``wider``: which is more precise, or as precise."""
 
     choice: str
     before: Value
     after: Value
+    wider: bool
 
     def to_json(self) -> dict[str, Any]:
         """As ``result.json`` has it."""
@@ -77,7 +78,7 @@ def _offers(
     offers = [
         (change, other, v)
         for (change, other), v in zip(found, values, strict=True)
-        if (v["latency_ms"] < now["latency_ms"] or _wider(change))
+        if (v["latency_ms"] < now["latency_ms"] or change.wider)
         and all(v[name] <= now[name] for name in judges.costs)
         and all(v[name] <= limit for name, limit in judges.limits.items())
     ]
@@ -89,19 +90,12 @@ def _alternatives(space: Space, architecture: Architecture) -> Iterator[tuple[Ch
     for choice in space.choices:
         if choice.name in architecture and dimension[choice.name] == "precision":
             before = architecture[choice.name]
+            order = descending(space, choice) or ()  # none of words, such as who shares a scale
             for after in choice.values:
                 if after != before:
+                    wider = bool(order) and order.index(after) < order.index(before)
                     other = space.architecture({**architecture, choice.name: after})
-                    yield Change(choice.name, before, after), other
-
-
-def _wider(change: Change) -> bool:
-    """Whether it gives more bits."""
-    before, after = change.before, change.after
-    if isinstance(before, str) and isinstance(after, str):
-        shared = before in ("tensor", "channel", "token", "symmetric", "asymmetric")  # words without bits
-        return not shared and bits(after) > bits(before)
-    return float(after) > float(before)
+                    yield Change(choice.name, before, after, wider), other
 
 
 def _no_worse(mine: Quality, theirs: Quality, strictly: bool) -> bool:

@@ -28,6 +28,12 @@ TABLE, TIMINGS = "table.json", "timings.json"
 IMPORTED = "imported latency table 1"  # schema of what others measured
 
 
+def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
+    """(the networks that the latency model is fitted on, those that it is judged by)."""
+    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
+    return fitted, held_out(asked, seed, fitted)
+
+
 def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> list[Architecture]:
     """Networks drawn uniformly from the space that the fit does not see; they judge the model.
 
@@ -43,8 +49,8 @@ def table_entry(asked: Experiment, seed: int, store: Store, used: str | None = N
     A table that is measured on is an entry of its own, made ``after`` the one before: the last one that is complete, or
     the one of the digest ``used``.
     """
-    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
-    networks = files.sha256("".join(a.key for a in (*fitted, *held_out(asked, seed, fitted))).encode())[:16]
+    fitted, judged = to_time(asked, seed)
+    networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
     device = asked.device.target().fingerprint()
     entry = store.entry(
         "profile", {"space": asked.space.digest, "device": device, "networks": networks, "order": ORDER}
@@ -74,8 +80,7 @@ def profiled(
     ``TableError`` if ``table_file`` is given and does not hold what is needed, or the time did not suffice.
     """
     space, target = asked.space, asked.device.target()
-    fitted = networks_to_time(space, seed, MIXED, UNIFORM)
-    judged = held_out(asked, seed, fitted)
+    fitted, judged = to_time(asked, seed)
     if table_file is not None:
         entry, table = None, read_table(table_file, asked, seed)
         progress.outcome = f"answered from {table_file}"
@@ -146,7 +151,8 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
         if isinstance(data, dict) and data.get("schema") == IMPORTED:
             raise TableError(
                 f"{path}: whole networks that others measured; a search prices layers of its device [foreign-table]\n"
-                "  hint: compare strategies on it with: nas bench strategies --table table.csv"
+                "  hint: compare strategies on it with: "
+                "nas bench strategies --space SPACE --table table.csv --objective DEVICE"
             )
         if isinstance(data, dict) and "digest" in data:
             inner = {name: value for name, value in data.items() if name != "digest"}
@@ -165,8 +171,7 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
             raise TableError(
                 f"{path}: measured with {name} {table.device.get(name)!r}, but the experiment asks for {wanted[name]!r}"
             )
-    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
-    judged = held_out(asked, seed, fitted)
+    fitted, judged = to_time(asked, seed)
     if not _enough(table, fitted, judged):
         needed = {*fitted, *judged}
         missing = len(needed) - len(_timed(table, list(needed)))

@@ -120,7 +120,9 @@ def again(folder: Path) -> dict[str, float]:
     run = Run.open(folder.parent, folder.name)
     asked, result = run.experiment(), run.result()
     assert result is not None
-    model, _, _ = profiled(asked, int(result["seed"]), run.store, None, Progress(Terminal(quiet=True), ""))
+    model, _, _ = profiled(
+        asked, int(result["seed"]), run.store, None, Progress(Terminal(quiet=True), ""), run.artefact("profile")
+    )
     target = asked.device.target()
     data = (folder / "exports" / result["chosen"] / MODEL).read_bytes()
     found = measured({"it": data}, target, Anchors.of(asked.space, model.table, target))

@@ -221,7 +221,7 @@ def test_a_search_refuses_an_imported_table(tmp_path: Path) -> None:
     path.write_text(json.dumps({"schema": imported.IMPORTED}))
     message = (
         f"{path}: whole networks that others measured; a search prices layers of its device [foreign-table]\n"
-        "  hint: compare strategies on it with: nas bench strategies --table table.csv"
+        "  hint: compare strategies on it with: nas bench strategies --space SPACE --table table.csv --objective DEVICE"
     )
     with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
         read_layers(path, load("digits"), 0)

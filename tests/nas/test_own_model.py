@@ -23,6 +23,7 @@ from nas.store import Store
 from spaces import from_text, stored
 from spaces.yaml import SpecError
 from supernets import build
+from tests.nas.packages import write_package
 
 SPACE = """\
 name: own
@@ -71,13 +72,7 @@ def alone(options):
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that names a function of a package beside it."""
-    package = tmp_path / "code" / "own_of_test"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "models.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path / "code")
-    for name in [name for name in sys.modules if name.startswith("own_of_test")]:  # of an earlier test
-        monkeypatch.delitem(sys.modules, name)
+    write_package(tmp_path / "code", monkeypatch, "own_of_test", "models", CODE)
     (tmp_path / "space.yaml").write_text(SPACE)
     return tmp_path / "space.yaml"
 

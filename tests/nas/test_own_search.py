@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from nas.cli import app
 from nas.files import read_json
+from tests.nas.packages import write_package
 
 SPACE = """
 name: own
@@ -59,13 +59,7 @@ def test_a_search_delivers_a_proved_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Extracted network and file agree with the supernet, on the kernels that were meant; the budget is wide."""
-    package = tmp_path / "own_of_search"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "models.py").write_text(CODE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in [name for name in sys.modules if name.startswith("own_of_search")]:
-        monkeypatch.delitem(sys.modules, name)
+    write_package(tmp_path, monkeypatch, "own_of_search", "models", CODE)
     (tmp_path / "space.yaml").write_text(SPACE, encoding="utf-8")
     runs = tmp_path / "runs"
     with pytest.raises(SystemExit, match=r"^0$"):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 
 from predictors.latency import Table, Target, Timing
 from predictors.latency.amounts import amounts
@@ -20,19 +19,17 @@ from predictors.latency.profile import whole_network
 from spaces.call import Given
 from spaces.randomness import generator
 from supernets import Wrapped, wrap
-from tests.supernets.wrapping.models import MODELS, made
+from tests.supernets.wrapping.models import MODELS, made, parts_of_encoders
 
 NAMES = weight_names(Target().menu)
 TRIED = 24  # keys of each model
 
 
 @pytest.fixture(autouse=True, scope="module")
-def same_path() -> Iterator[None]:
-    """Without torch's single operation for a whole encoder layer, which traces as one."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    yield
-    torch.backends.mha.set_fastpath_enabled(before)
+def by_parts() -> Iterator[None]:
+    """As other tests of wrapped models run."""
+    with parts_of_encoders():
+        yield
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from nas.run import Run
 from nas.stages.train import dataset_of
 from spaces.yaml import SpecError
 from tests.nas.data.shared import check_dataset, noise, refused
+from tests.nas.packages import write_package
 
 SPACE = """\
 data:
@@ -50,13 +50,7 @@ LOADED = True
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that names a function of a package beside it."""
-    package = tmp_path / "code" / "mine_of_test"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "loaders.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path / "code")
-    for name in [name for name in sys.modules if name.startswith("mine_of_test")]:  # of an earlier test
-        monkeypatch.delitem(sys.modules, name)
+    write_package(tmp_path / "code", monkeypatch, "mine_of_test", "loaders", CODE)
     (tmp_path / "space.yaml").write_text(SPACE)
     return tmp_path / "space.yaml"
 

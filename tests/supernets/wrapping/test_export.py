@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -23,15 +23,6 @@ from tests.supernets.wrapping.models import MODELS, made
 from tests.supernets.wrapping.test_operations import ELASTIC, KEPT, Function, Sandwich
 
 Inputs = tuple[Tensor, ...]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def same_path() -> Iterator[None]:
-    """Without torch's single operation for a whole encoder layer, which rounds otherwise."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    yield
-    torch.backends.mha.set_fastpath_enabled(before)
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,15 +21,6 @@ from tests.subnets import Kept, Toy
 from tests.supernets.wrapping.models import MODELS, SmallResNet, made
 
 Inputs = tuple[Tensor, ...]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def same_path() -> Iterator[None]:
-    """Without torch's single operation for a whole encoder layer, which rounds otherwise."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    yield
-    torch.backends.mha.set_fastpath_enabled(before)
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
