@@ -13,7 +13,7 @@ from spaces.resolve import precisions_of
 
 _HINTS = {
     "container": "add a real precision, or size_bytes to search.objectives",
-    "simulated": "add a real precision, or simulated: true to the device section",
+    "simulated": "add a real precision; of 2, 4 or 8 bits, simulated: true in the device section would do too",
 }
 
 
