@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -16,16 +15,18 @@ from numpy.typing import NDArray
 from spaces import moves
 from spaces.architecture import Architecture, Canonical
 from spaces.batch import Batch
-from spaces.choice import Choice, Condition, Value, same
+from spaces.choice import Choice, Value
 from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.extent import Extent, extents
 from spaces.layers import WEIGHTED
+from spaces.menu import Menu
 from spaces.notations.base import Notation
 from spaces.outline import Outline
 from spaces.precision import Precision
 from spaces.resolve import precisions_of
+from spaces.restrict import restricted
 from spaces.yaml.writer import dump
 
 _CHUNK = 1024  # architectures enumerated at a time
@@ -188,19 +189,14 @@ class Space:
         chosen = self.outline.precision_choices
         return bool(chosen) and all(precision in c.values for c in self.choices if c.name in chosen)
 
-    def restrict(self, precisions: Collection[str]) -> Space:
-        """The sub-space whose precision choices keep only these values; its architectures lie in this space too.
+    def restrict(self, menu: Menu | Collection[str]) -> Space:
+        """The sub-space whose layers take only precisions that the menu allows, or has names of; itself if that is all.
 
-        Raises ``ValueError`` naming a choice that would keep none.
+        Its architectures lie in this space too. Raises :class:`spaces.restrict.NothingLeft`, a ``ValueError``, naming a
+        layer that would keep no precision.
         """
-        chosen = self.outline.precision_choices
-        kept: dict[str, Choice] = {}
-        for c in self.choices:
-            values = tuple(v for v in c.values if c.name not in chosen or v in precisions)
-            when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
-            if all(w.values for w in when):  # else nothing is left that would make it present
-                kept[c.name] = replace(c, values=values, when=when)
-        return Space(self.name, tuple(kept.values()), self.outline, self.notation)
+        choices = restricted(self.choices, self.outline.records, menu)
+        return self if choices == self.choices else Space(self.name, choices, self.outline, self.notation)
 
     @cached_property
     def extents(self) -> dict[str, Extent]:
@@ -286,13 +282,6 @@ class Space:
         """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
         codes = self.batch(batch)
         return cost(self.outline.table(codes), self.outline.input_sizes(codes).prod(axis=0))
-
-
-def _left(condition: Condition, kept: Mapping[str, Choice]) -> tuple[Value, ...]:
-    """The values of a condition that its choice still has."""
-    if condition.name not in kept:
-        return ()
-    return tuple(v for v in condition.values if any(same(v, known) for known in kept[condition.name].values))
 
 
 def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
