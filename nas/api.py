@@ -146,6 +146,7 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     supernets.check(asked.space)
     supernets.export.check(asked.space)
     asked.train.recipe().check()
+    _ = asked.device.target().runtime  # raises if it is not installed
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from supernets import Recipe
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
-BACKENDS = ("onnxruntime",)
+FLOATS = ("f32", "bf16")
+BACKENDS = {"onnxruntime": ("f32",)}  # with what their float layers may compute in
 STRATEGIES = (
     "random",
     "low_discrepancy",
@@ -67,11 +68,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network will run: backend, threads, images per call."""
+    """Where the network will run: backend, threads, images per call, and what float layers compute in."""
 
     backend: str = "onnxruntime"
     threads: int = 1
     batch: int = 1
+    floats: str = "f32"
 
     def target(self) -> Target:
         """As the room of predictors takes it."""
@@ -194,7 +196,7 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     train = _train(root.section("train"), problems)
     if space is not None:
         check_scheme(root.section("train"), train.scheme, space, problems)
-    device = _device(root.section("device"))
+    device = _device(root.section("device"), problems)
     search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
@@ -274,12 +276,16 @@ def _threads(section: Section) -> int:
     return section.integer("threads", 1, at_least=1, at_most=most, hint=hint)
 
 
-def _device(section: Section) -> Device:
+def _device(section: Section, problems: Problems) -> Device:
     made = Device(
-        backend=section.text("backend", Device.backend, among=BACKENDS),
+        backend=section.text("backend", Device.backend, among=tuple(BACKENDS)),
         threads=_threads(section),
         batch=section.integer("batch", Device.batch, at_least=1, at_most=MOST_BATCH),
+        floats=section.text("floats", Device.floats, among=FLOATS),
     )
+    if made.floats not in BACKENDS[made.backend]:
+        what = f"backend {made.backend} computes floats in {' or '.join(BACKENDS[made.backend])}"
+        problems.add(section.mark("floats"), f"{what}, not in {made.floats}", "unknown-value")
     section.finish()
     return made
 

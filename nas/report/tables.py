@@ -170,7 +170,7 @@ def devices_table(found: dict[str, Any], out: Path | None) -> str:
         for c in found["menu"]
     ]  # fmt: skip
     device = found["device"]
-    title = f"{device['backend']} {device['onnxruntime']}, {device['processor']}, {device['threads']} threads"
+    title = f"{words.runtime(device)}, {device['processor']}, {device['threads']} threads"
     heads = ["operator, precision", "form", "kernels", "x float's speed", "error", "why"]
     return table(title, heads, body) + ("" if out is None else f"\nwritten: {out}")
 

@@ -17,7 +17,7 @@ from nas.experiment import BACKENDS, LIMITS, Experiment, load
 from nas.objectives import OBJECTIVES
 from nas.schemes import SCHEMES
 from nas.strategies import STRATEGIES
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency import backends
 from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.yaml import SpecError
 from supernets import training
@@ -52,7 +52,7 @@ def test_names_are_those_of_the_registries() -> None:
     assert set(experiment.STRATEGIES) == set(STRATEGIES)
     assert set(KINDS) == set(DATASETS)
     assert {*SHAPES, *ANY_SHAPE, ENTRY} == set(KINDS)
-    assert set(BACKENDS) == {backend.NAME}
+    assert set(BACKENDS) == set(backends.BACKENDS)
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
 
 
