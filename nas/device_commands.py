@@ -73,9 +73,7 @@ def devices(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file for the menu of precisions.")] = None,
     threads: Annotated[int, typer.Option("--threads", help="Of the runtime.", min=1, max=1024)] = 1,
     backend: Annotated[str, typer.Option("--backend", help="The runtime.")] = "onnxruntime",
-    floats: Annotated[
-        str, typer.Option("--floats", help="What float layers compute in: f32 or bf16.")
-    ] = "f32",
+    floats: Annotated[str, typer.Option("--floats", help="What float layers compute in: f32 or bf16.")] = "f32",
     as_json: Json = False,
 ) -> None:
     """Try every operator in every precision on this device: which have kernels, how exact and how fast they are."""
