@@ -29,6 +29,7 @@ _STORES = frozenset({"conv"})  # kinds whose integer kernels give 8 bits only
 _PATH = "layer"
 _STEPS = 255
 _MOST_NOISE = 2.0  # times what rounding explains
+_FLOAT_NOISE = {"f32": 1e-5, "bf16": 2**-9}  # half a step of values near 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _try(layer: Layer, name: str, runtime: Backend, threads: int) -> _Tried:
         truth = float_module(x.flatten(1) if layer.kind == "linear" else x)
     module: nn.Module = float_module
     grids: dict[str, Grid] = {}
-    expected = 1e-5
+    expected = _FLOAT_NOISE[runtime.floats]
     if quantized:
         grids[INPUT], noise = _grid(x)
         module, expected = _quantized(y, float_module, grids[INPUT], noise)

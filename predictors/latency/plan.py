@@ -36,14 +36,19 @@ class Task:
 
 def tasks(space: Space, target: Target, networks: Sequence[Architecture]) -> list[Task]:
     """Everything to time, best first: an empty call, keys of every kind and precision, then networks, anchors first,
-    among the keys that matter most (how often they occur times how much they compute), then the other keys."""
-    first, other = in_order(counted_keys(space, target))
+    among the keys that matter most (how often they occur times how much they compute), then the other keys.
+
+    Whole networks alone where a backend's times of layers say nothing of networks.
+    """
     anchors = anchors_of(space, networks)
     wholes = [[Task(network=a), *[Task(network=a, session=True)] * SESSIONS] for a in anchors]
     left = [a for a in networks if a not in anchors]
     order = generator(0, "profile.order").permutation(len(left))  # so that the first ones are of all sorts
     wholes += [[Task(network=left[i])] for i in order]
     wholes.sort(key=lambda whole: whole[0].network != networks[0])  # the largest first: budgets may be shares of it
+    if not target.runtime.ADDITIVE:
+        return [task for whole in wholes for task in whole]
+    first, other = in_order(counted_keys(space, target))
     keys = [[Task(key=key)] for key in other]
     half = len(keys) // 2
     parts = [[Task()], [Task(key=key) for key in first], *woven(wholes, keys[:half]), *keys[half:]]

@@ -55,7 +55,7 @@ def profile(
 
 def _table(target: Target, networks: Sequence[Architecture], todo: Sequence[Task], timings: Sequence[Timing]) -> Table:
     """What was timed, in order; the keys among ``todo`` that were not are predicted."""
-    call = timings[0] if timings else Timing(0.0, 0.0, 0.0, 0)
+    call = timings[0] if timings and target.runtime.ADDITIVE else Timing(0.0, 0.0, 0.0, 0)
     keys: dict[Key, Timing] = {}
     whole: dict[Architecture, Timing] = {}
     anchors: dict[str, tuple[float, ...]] = {}

@@ -174,6 +174,10 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "  hint: did you mean 'onnxruntime'?",
         ),
         (
+            "device: {backend: onnxruntime, floats: bf16}",
+            "1:40: backend onnxruntime computes floats in f32, not in bf16 [unknown-value]",
+        ),
+        (
             "search: {strategy: nsga3}",
             "1:20: unknown name 'nsga3' for 'space.search.strategy' [unknown-name]\n  hint: did you mean 'nsga2'?",
         ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from nas import experiment
 from predictors.latency import Target
-from predictors.latency.backends import BACKENDS, Backend, NoBackend, backend
+from predictors.latency.backends import BACKENDS, EXTRAS, Backend, NoBackend, backend
 from predictors.latency.called_probe import random_network
 from spaces.outline import WEIGHTED
 from spaces.precision import FLOAT, parse
@@ -24,10 +26,11 @@ from supernets.plain import Network
 from tests.examples import space_of
 from tests.predictors.networks import CHAIN, RESIDUAL
 
-KINDS = [("onnxruntime", "f32")]
+KINDS = [("onnxruntime", "f32"), ("openvino", "f32"), ("openvino", "bf16")]
 CLOSE: Mapping[str, float] = {"f32": 1e-5, "bf16": 0.05}
 """Largest difference from torch in floats, of the largest output."""
 BATCH = 2
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -166,3 +169,16 @@ def test_an_unknown_backend_is_refused(name: str, floats: str, message: str) -> 
     """With the nearest name, or the floats that there are."""
     with pytest.raises(NoBackend, match=rf"\A{re.escape(message)}\Z"):
         _ = Target(name, floats=floats).runtime
+
+
+def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is timed or written."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "predictors.latency.backends.openvino", raising=False)
+    message = (
+        "backend openvino needs the package openvino, which is not installed [missing-extra]\n"
+        "  hint: pip install 'nas[openvino]'"
+    )
+    with pytest.raises(NoBackend, match=rf"\A{re.escape(message)}\Z"):
+        _ = Target("openvino").runtime
+    assert set(EXTRAS.values()) <= set(tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"])

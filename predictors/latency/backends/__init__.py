@@ -8,7 +8,7 @@ from typing import cast
 
 from predictors.latency.backends.base import Audit, Backend, Kernel
 
-BACKENDS = {"onnxruntime": "onnxruntime:OnnxRuntime"}
+BACKENDS = {"onnxruntime": "onnxruntime:OnnxRuntime", "openvino": "openvino:OpenVino"}
 """Name -> file and class."""
 EXTRAS = {"openvino": "openvino"}
 """Package -> extra that installs it."""

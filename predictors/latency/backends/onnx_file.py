@@ -6,6 +6,16 @@ import re
 
 import onnx
 
+from predictors.latency.backends.base import Kernel
+
+MENU: dict[str, Kernel] = {
+    "float": Kernel("real", "float"),
+    "w8a8": Kernel("real", "w8a8"),
+    "w4a8": Kernel("container", "w8a8"),
+    "w2a8": Kernel("container", "w8a8"),
+}
+"""Precision -> kernel, for convolutions and linear layers as we write them."""
+
 
 def shape_of(model: bytes) -> tuple[int, ...]:
     """Of the input of a model of fixed sizes, examples per call first."""

@@ -15,17 +15,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from predictors.latency.backends.base import Audit, Backend, Kernel, sample
-from predictors.latency.backends.onnx_file import named, shape_of
+from predictors.latency.backends.base import Audit, Backend, sample
+from predictors.latency.backends.onnx_file import MENU, named, shape_of
 from supernets import export
-
-MENU: dict[str, Kernel] = {
-    "float": Kernel("real", "float"),
-    "w8a8": Kernel("real", "w8a8"),
-    "w4a8": Kernel("container", "w8a8"),
-    "w2a8": Kernel("container", "w8a8"),
-}
-"""Precision -> kernel, for convolutions and linear layers."""
 
 _DISABLED = "WeightBiasQuantization"
 _TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
