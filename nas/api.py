@@ -144,9 +144,8 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    supernets.export.check(asked.space)
+    asked.device.target().runtime.check(asked.space)
     asked.train.recipe().check()
-    _ = asked.device.target().runtime  # raises if it is not installed
     dataset_of(asked, seed)
     if table is not None:
         read_table(Path(table), asked, seed)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
 FLOATS = ("f32", "bf16")
-BACKENDS = {"onnxruntime": ("f32",), "openvino": FLOATS}  # with what their float layers may compute in
+# With what their float layers may compute in.
+BACKENDS = {"onnxruntime": ("f32",), "openvino": FLOATS, "torch": FLOATS, "inductor": ("f32",)}
 STRATEGIES = (
     "random",
     "low_discrepancy",

@@ -13,7 +13,11 @@ SPLITS = (
     "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
     "test images, seen once"
 )
-_KERNELS = {"Conv", "FusedConv", "Gemm", "FusedGemm", "Convolution", "FullyConnected"}
+_KERNELS = {
+    *("Conv", "FusedConv", "Gemm", "FusedGemm", "Convolution", "FullyConnected", "conv2d", "linear", "_mkl_linear"),
+    *("quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"),
+    *("unary_fusion", "binary_fusion", "binary_unary_fusion", "leaky_relu_fusion", "hardtanh_fusion"),
+}
 _RUNTIMES = ("onnxruntime", "openvino", "torch")
 
 

@@ -22,7 +22,7 @@ from spaces import Architecture
 from spaces.randomness import generator
 
 MIXED, UNIFORM, HELD_OUT = 24, 12, 24
-WHOLE = 1.5  # times as many are fitted on where there are no rows of layers
+SHALLOW = 30  # more, where there are no rows of layers
 LEAST_FITTED, LEAST_JUDGED = 12, 8  # timed networks without which there is no model
 MINUTES, MEASURING = 3.0, 0.95  # what is not measuring is predicting what was not measured
 TABLE, TIMINGS = "table.json", "timings.json"
@@ -31,8 +31,8 @@ IMPORTED = "imported latency table 1"  # schema of what others measured
 
 def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
     """(the networks that the latency model is fitted on, those that it is judged by)."""
-    times = 1 if asked.device.target().runtime.ADDITIVE else WHOLE
-    fitted = networks_to_time(asked.space, seed, round(times * MIXED), round(times * UNIFORM))
+    shallow = 0 if asked.device.target().runtime.ADDITIVE else SHALLOW
+    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM, shallow)
     return fitted, held_out(asked, seed, fitted)
 
 

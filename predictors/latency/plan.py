@@ -114,10 +114,11 @@ def _counted(batch: Batch, target: Target) -> Counter[Key]:
     return counts
 
 
-def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:
+def networks_to_time(space: Space, seed: int, mixed: int, uniform: int, shallow: int = 0) -> list[Architecture]:
     """The largest float network, ``mixed`` drawn uniformly, ``uniform`` each with all layers in 8 bits and in float.
 
-    The last matter because a search ends among them, and a plain draw hardly ever hits them.
+    The last matter because a search ends among them, and a plain draw hardly ever hits them. ``shallow`` ones more are
+    drawn uniformly per choice, with the smallest in either precision: where no rows tell, a model must have seen them.
     """
     names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
     drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
@@ -127,6 +128,9 @@ def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[
                 space.complete(dict.fromkeys(names, precision), generator(seed, f"profile.{precision}", i))
                 for i in range(uniform)
             ]
+    if shallow:
+        drawn += [space.extreme(min, precision) for precision in ("w8a8", "float")]
+        drawn += space.sample_many(shallow, generator(seed, "profile.shallow"), by_choice=True)
     return list(dict.fromkeys(drawn))
 
 

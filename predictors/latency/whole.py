@@ -2,9 +2,9 @@
 
 T = sum over kinds of layer k of (a_k multiplications + b_k values read and written + c_k) + d values handed on in
 floats + e, none of them negative, found by least squares on relative errors (Lawson & Hanson 1974, chapter 23). A kind
-is an operation on integers or on floats; multiplications count channels up to whole blocks, as kernels compute them.
-All kinds together have factors too, which serve what the fitted networks had too little of. Of the regressors of
-``predictors.latency.regressors`` none did better on the 60 to 100 networks that are timed.
+is an operation on integers or on floats, of one kernel size; multiplications count output channels up to whole blocks,
+as kernels compute them. All kinds together have factors too, which serve what the fitted networks had too little of.
+Gaussian processes, trees and the other regressors of this folder were worse on the 60 to 100 networks that are timed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from predictors.latency.key import BoundaryKey, CallKey, Key
 from predictors.latency.model import LatencyModel, weight_names
 from predictors.latency.table import Table
 from spaces import Architecture, Batch, Space
-from spaces.layers import WEIGHTED
 
 Floats = NDArray[np.float64]
 
@@ -102,17 +101,15 @@ def _sums(
 def _amounts(key: Key) -> Floats:
     """(multiplications, values, 1) of one key."""
     found = amounts(key)
-    blocks = math.prod(-(-c // _CHANNELS) * _CHANNELS / c for c in (found.c_in, found.c_out))
-    weighs = not isinstance(key, BoundaryKey) and key.op in WEIGHTED
-    return np.array([found.macs * (blocks if weighs else 1), found.read + found.written, 1.0])
+    blocks = -(-found.c_out // _CHANNELS) * _CHANNELS / found.c_out if found.weights > 1 else 1.0
+    return np.array([found.macs * blocks, found.read + found.written, 1.0])
 
 
 def _kind(key: Key) -> str:
     """What keys of one factor have in common."""
-    match key:
-        case BoundaryKey():
-            return key.op
-        case CallKey():
-            return f"{key.call} {key.source}"
-        case _:
-            return " ".join(part for part in (amounts(key).kind[1], key.op, key.source) if part)
+    if isinstance(key, BoundaryKey):
+        return key.op
+    found = amounts(key)
+    grouped, op = ("", key.call) if isinstance(key, CallKey) else (found.kind[1], key.op)
+    taps = f"of {found.taps} taps" if found.taps > 1 and found.weights > 1 else ""
+    return " ".join(part for part in (grouped, op, taps, key.source) if part)

@@ -45,9 +45,9 @@ def made(factors: dict[str, float]) -> tuple[Table, WholeModel]:
 
 
 FACTORS = {
-    "conv f32, us per million multiplications": 20.0,
-    "conv u8, us per million multiplications": 6.0,
-    "conv u8, us each": 0.7,
+    "conv of 9 taps f32, us per million multiplications": 20.0,
+    "conv of 9 taps u8, us per million multiplications": 6.0,
+    "conv of 9 taps u8, us each": 0.7,
     "quantize, us per thousand values": 0.1,
     "dequantize, us each": 2.0,
     "call, us": 9.0,
@@ -55,12 +55,12 @@ FACTORS = {
 
 
 def test_amounts_are_counted_by_hand() -> None:
-    """Multiplications in whole blocks of sixteen channels, values in and out, layers."""
+    """Multiplications of whole blocks of sixteen output channels, values in and out, layers."""
     space = network(conv("a", "input", 4, "float"), *head("a", "float"))
     names = [
-        "conv f32, us per million multiplications",
-        "conv f32, us per thousand values",
-        "conv f32, us each",
+        "conv of 9 taps f32, us per million multiplications",
+        "conv of 9 taps f32, us per thousand values",
+        "conv of 9 taps f32, us each",
         "all, us each",
         "call, us",
     ]
@@ -68,7 +68,7 @@ def test_amounts_are_counted_by_hand() -> None:
     for name in names:
         one = WholeModel(space, table_of({}), MENU, 2, np.array([1.0]), 0.0, (name,))
         counted.append(float(one.predict([NO_CHOICE])[0][0]))
-    assert counted == pytest.approx([2 * 9 * 16 * 16 * 64 / 1e6 / 1e3, 2 * (64 + 4 * 64) / 1e3 / 1e3, 1e-3, 3e-3, 1e-3])
+    assert counted == pytest.approx([2 * 9 * 1 * 16 * 64 / 1e6 / 1e3, 2 * (64 + 4 * 64) / 1e3 / 1e3, 1e-3, 3e-3, 1e-3])
 
 
 def test_times_made_of_amounts_are_found_again() -> None:

@@ -6,16 +6,17 @@ import difflib
 from importlib import import_module
 from typing import cast
 
-from predictors.latency.backends.base import Audit, Backend, Kernel
+from predictors.latency.backends.base import Audit, Backend, Kernel, NoBackend
 
-BACKENDS = {"onnxruntime": "onnxruntime:OnnxRuntime", "openvino": "openvino:OpenVino"}
+BACKENDS = {
+    "onnxruntime": "onnxruntime:OnnxRuntime",
+    "openvino": "openvino:OpenVino",
+    "torch": "torch:Torch",
+    "inductor": "inductor:Inductor",
+}
 """Name -> file and class."""
 EXTRAS = {"openvino": "openvino"}
 """Package -> extra that installs it."""
-
-
-class NoBackend(ValueError):
-    """A backend that is not known, not installed, or cannot compute floats as asked; the message says what to do."""
 
 
 def backend(name: str, floats: str = "f32") -> Backend:

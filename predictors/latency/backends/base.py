@@ -10,15 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces import Layer
+from spaces import Layer, Space
 from spaces.layers import WEIGHTED
 from spaces.precision import Precision
+from supernets import export
 from supernets.graph import live
 from supernets.plain import Network
 
 Call = Callable[[], None]
 Clock = Callable[[], float]
 _FUNCTIONS = ("activation", "batch_norm", "call")
+
+
+class NoBackend(ValueError):
+    """A backend that is not known, not installed, or does not compute floats as asked; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,10 @@ class Backend(ABC):
     @abstractmethod
     def clock(self, threads: int) -> Clock:
         """By which calls are timed, in seconds."""
+
+    def check(self, space: Space) -> None:
+        """Whether every network of the space has a file here. Raises :class:`NotExportable` naming the first layer."""
+        export.check(space)
 
     @abstractmethod
     def exported(self, network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
