@@ -72,6 +72,10 @@ def _cifar10(section: Section) -> dict[str, Any]:
     return _variants(section, 4, True)
 
 
+def _fashion_mnist(section: Section) -> dict[str, Any]:
+    return _variants(section, 2, False)
+
+
 def _text(section: Section) -> dict[str, Any]:
     return {**_shares(section, 0.05, 0.05), **_tokens(section)}
 
@@ -96,7 +100,7 @@ KINDS: dict[str, Kind] = {
     "cifar10": Kind(("images",), "the folder of its binary files, or an NPZ file", _cifar10),
     "digits": Kind(("images",), None, _none),
     ENTRY: Kind((), None, _entry),
-    "fashion_mnist": Kind(("images",), "the folder of its files", _none),
+    "fashion_mnist": Kind(("images",), "the folder of its files", _fashion_mnist),
     "huggingface": Kind((), "a folder that save_to_disk wrote", _huggingface),
     "images": Kind(("images",), "a folder with a folder per class, or an NPZ file", _images),
     "super_resolution": Kind(("pictures",), "a folder of PNG files", _super_resolution),

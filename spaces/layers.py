@@ -65,15 +65,23 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Split:
-    """A precision of fields of its own: the bits of the weights and those of the inputs, who shares a scale, and
-    whether codes are ``symmetric`` around zero. The defaults are those of ``w8a8``."""
+    """A precision of fields of its own: the bits of the weights and those of the inputs, and the words that a name
+    would have besides. Empty ones are the defaults of the role, those of ``w8a8``."""
 
     weight: int | Chosen
     input: int | Chosen
-    weight_granularity: str | Chosen = "channel"
-    weight_symmetry: str | Chosen = "symmetric"
-    input_granularity: str | Chosen = "tensor"
-    input_symmetry: str | Chosen = "asymmetric"
+    weight_granularity: str | Chosen = ""
+    weight_symmetry: str | Chosen = ""
+    weight_format: str | Chosen = ""
+    weight_scale: str | Chosen = ""
+    weight_rounding: str | Chosen = ""
+    weight_gradient: str | Chosen = ""
+    input_granularity: str | Chosen = ""
+    input_symmetry: str | Chosen = ""
+    input_format: str | Chosen = ""
+    input_scale: str | Chosen = ""
+    input_rounding: str | Chosen = ""
+    input_gradient: str | Chosen = ""
 
 
 @dataclass(frozen=True)

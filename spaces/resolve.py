@@ -136,13 +136,13 @@ def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Val
 
 @cache
 def _parts(weight: Any, given: Any, *settings: Any) -> Precision:
-    """The precision of these bits, granularities and symmetries; of no bits it is float."""
+    """The precision of these bits, and of words for the weight and as many for the input; of no bits it is float."""
     if not weight:
         return precision.FLOAT
-    weight_granularity, weight_symmetry, input_granularity, input_symmetry = settings
+    half = len(settings) // 2
     return Precision(
-        precision.spec_of(f"w{weight}-{weight_granularity}-{weight_symmetry}", "weight"),
-        precision.spec_of(f"a{given}-{input_granularity}-{input_symmetry}", "input"),
+        precision.spec_of_words("weight", weight, settings[:half]),
+        precision.spec_of_words("input", given, settings[half:]),
     )
 
 

@@ -95,6 +95,18 @@ model:
     - linear: {out: {choice: [6, 9]}, activation: sigmoid}
     - linear: 4
 """,
+    "mobile_blocks": """
+model:
+  family: mobilenet
+  input: [3, 12, 12]
+  classes: 4
+  stem: {width: 8, stride: 1}
+  stages:
+    - {depth: {choice: [1, 2]}, width: {choice: [8, 16]}, stride: 2, kernel: {choice: [3, 5], per: block},
+       expand: {choice: [1, 2]}, squeeze: {choice: [true, false]},
+       block: {choice: [inverted, fused, dense], per: block}}
+    - {depth: 2, width: 16, block: {choice: [fused, inverted]}, activation: hard_swish, shortcut: true}
+""",
     "graph_pictures": """
 model:
   family: graph

@@ -24,7 +24,10 @@ _MOST_BYTES = 1_000_000_000
 
 
 def load(request: Request) -> Dataset:
-    """55,000 / 5,000 / 10,000 images of 28x28 pixels. Raises :class:`DataError` naming the file that is wrong."""
+    """55,000 / 5,000 / 10,000 images of 28x28 pixels; ``limit`` cuts the first.
+
+    Raises :class:`DataError` naming the file that is wrong.
+    """
     root = request.place("fashion_mnist", "a folder with train-images-idx3-ubyte[.gz] and its three companions")
     parts = {part: _part(root, part) for part in ("train", "t10k")}
     images, labels = parts["train"]
@@ -32,7 +35,7 @@ def load(request: Request) -> Dataset:
         what = f"{len(images)} training images leave none after {VALIDATION} for validation"
         raise DataError(root, what, "too-few")
     order = generator(0, "data.fashion_mnist.split").permutation(len(labels))
-    validation, train = order[:VALIDATION], order[VALIDATION:]
+    validation, train = order[:VALIDATION], order[VALIDATION:][: request.options.get("limit")]
     scale = Scale.of(images[train])
 
     def split(these: NDArray[np.float32], names: NDArray[np.int64]) -> Split:
@@ -40,7 +43,8 @@ def load(request: Request) -> Dataset:
 
     learned = split(images[train], labels[train])
     rest = split(images[validation], labels[validation]), split(*parts["t10k"])
-    augment = Shift(2, float(learned.images.min()))
+    options = request.options
+    augment = Shift(options.get("shift", 2), float(learned.images.min()), options.get("flip", False))
     about = {**scale.to_json(), "low": 0, "high": 255, "classes": list(NAMES)}
     return Dataset("fashion_mnist", CLASSES, learned, *rest, augment, about=about)
 

@@ -9,6 +9,7 @@ from spaces.language import Builder, Scope, take, whole
 from spaces.layers import IN, INPUT, Chosen, Field, Record, Scaled
 from spaces.yaml import Problems, Section, Sequence
 
+KINDS = ("inverted", "fused", "dense")
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish")
 ROUNDING = 8
 WIDEST, LARGEST, STEEPEST = 65_536, 99, 64  # far beyond use; a slip of the finger must not fill the memory
@@ -41,6 +42,10 @@ class Block:
     Without ``expand``, and where 1 is the chosen one of several, there is no expanding convolution. ``groups`` parts
     the two 1x1 convolutions, as FBNet does (its channel shuffle moves values and costs nothing here). ``squeeze``:
     whether there is a squeeze-and-excite, with a quarter of the hidden channels; it may be chosen.
+
+    ``kind``, which may be chosen: ``inverted``; ``fused``, where one full convolution takes the place of the 1x1 and
+    the depthwise one (EfficientNetV2: Tan & Le 2021, section 3.2; without ``expand`` it is the whole block); or
+    ``dense``, whose middle convolution is full (the bottleneck of ResNets). Each has weights of its own.
     """
 
     width: Field
@@ -50,26 +55,42 @@ class Block:
     activation: str
     groups: int = 1
     squeeze: Value | Chosen = False
+    kind: Value | Chosen = KINDS[0]
 
     def add(self, builder: Builder, scope: Scope, before: Tensor, skip: Tensor | None) -> Tensor:
         """Its records: 1x1 up, depthwise, squeeze-and-excite, 1x1 down, and the sum with ``skip`` if there is one."""
-        hidden = before.channels if self.expand in (None, 1) else rounded(before.channels, self.expand)
-        inner = before
-        if self.expand is not None:
-            needed = [v for v in builder.values_of(self.expand) if v != 1]
-            place = scope.within(builder.under(scope, self.expand, needed)).enter("expand")
-            inner = conv(builder, place, before, hidden, activation=self.activation, groups=self.groups)
-        inner = conv(
-            builder, scope.enter("depthwise"), Tensor(inner.path, hidden), IN, kernel=self.kernel, stride=self.stride,
-            groups=IN, activation=self.activation,
-        )  # fmt: skip
-        inner = self._squeezed(builder, scope, Tensor(inner.path, hidden))
-        after = conv(builder, scope.enter("project"), inner, self.width, groups=self.groups)
+        kinds = [str(kind) for kind in builder.values_of(self.kind)]
+        after = before
+        for kind in kinds:
+            # One after the other, each absent where it is not the chosen one: then its first input is read through it.
+            place = scope.within(builder.under(scope, self.kind, [kind]))
+            place = place if len(kinds) == 1 else place.enter(kind)
+            after = self._convolutions(kind, builder, place, Tensor(after.path, before.channels))
         if skip is None:
             return after
         # The skip stands second: an absent add is read through its first input, and so are the absent convs.
         record = Record(scope.named("add"), "add", (after.path, skip.path), exists_when=scope.when)
         return Tensor(builder.add(record), self.width)
+
+    def _convolutions(self, kind: str, builder: Builder, scope: Scope, before: Tensor) -> Tensor:
+        spatial = {"kernel": self.kernel, "stride": self.stride, "activation": self.activation}
+        hidden = before.channels if self.expand in (None, 1) else rounded(before.channels, self.expand)
+        inner = before
+        if kind == "fused":
+            if self.expand is None:
+                after = conv(builder, scope.enter("fused"), before, self.width, **spatial)
+                return self._squeezed(builder, scope, after)
+            inner = conv(builder, scope.enter("fused"), before, hidden, **spatial)
+        elif self.expand is not None:
+            needed = [v for v in builder.values_of(self.expand) if v != 1]
+            place = scope.within(builder.under(scope, self.expand, needed)).enter("expand")
+            inner = conv(builder, place, before, hidden, activation=self.activation, groups=self.groups)
+        if kind == "inverted":
+            inner = conv(builder, scope.enter("depthwise"), Tensor(inner.path, hidden), IN, groups=IN, **spatial)
+        elif kind == "dense":
+            inner = conv(builder, scope.enter("spatial"), inner, hidden, **spatial)
+        inner = self._squeezed(builder, scope, Tensor(inner.path, hidden))
+        return conv(builder, scope.enter("project"), inner, self.width, groups=self.groups)
 
     def _squeezed(self, builder: Builder, scope: Scope, before: Tensor) -> Tensor:
         if self.squeeze is False:

@@ -1,11 +1,12 @@
 """``family: mobilenet``: a stem, stages of inverted residual blocks, a head.
 
-Each stage has a ``depth``, ``width``, ``kernel``, ``expand`` (ratio of hidden to input channels), ``squeeze`` (whether
-blocks squeeze and excite), all of which may be chosen, kernel and expand also ``per: block``; and a ``stride`` and an
+Each stage has a ``depth``, ``width``, ``kernel``, ``expand`` (ratio of hidden to input channels), ``block``
+(``inverted``, ``fused`` or ``dense``: :class:`~spaces.families.mobile.Block`), ``squeeze`` (whether blocks squeeze and
+excite), all of which may be chosen, kernel, expand and block also ``per: block``; and a ``stride`` and an
 ``activation``. The first block of a stage carries the stride and changes the width; a block that keeps both is a
 residual, and with ``shortcut: true`` so is one that does not: what it adds is pooled and projected. The sums of a stage
 join its outputs, so they share the stage's width. (MobileNetV2 and V3; Once-for-all, Cai et al. 2020; BigNAS, Yu et al.
-2020; AttentiveNAS, Wang et al. 2021.)
+2020; AttentiveNAS, Wang et al. 2021; SpaceEvo, Wang et al. 2023.)
 """
 
 from __future__ import annotations
@@ -14,8 +15,20 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 from spaces.choice import When
-from spaces.families.mobile import ACTIVATIONS, LARGEST, STEEPEST, Block, Tensor, conv, head, listed, number, stem
-from spaces.language import Builder, Scope, flag, fraction, take, whole
+from spaces.families.mobile import (
+    ACTIVATIONS,
+    KINDS,
+    LARGEST,
+    STEEPEST,
+    Block,
+    Tensor,
+    conv,
+    head,
+    listed,
+    number,
+    stem,
+)
+from spaces.language import Builder, Scope, among, flag, fraction, take, whole
 from spaces.layers import Chosen, Field, Record
 from spaces.yaml import Section
 
@@ -38,6 +51,7 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
     expand = take(section, "expand", fraction(0.01, STEEPEST, "expand"), 1, problems)
     kernel = take(section, "kernel", whole(1, LARGEST, "kernel", odd=True), 3, problems)
     squeeze = builder.field(take(section, "squeeze", flag, False, problems), scope, "squeeze")
+    kind = take(section, "block", among(KINDS, "block"), KINDS[0], problems)
     stride = section.integer("stride", 1, at_least=1, at_most=4)
     activation = section.text("activation", "relu", among=ACTIVATIONS)
     projected = section.boolean("shortcut", False)
@@ -47,7 +61,8 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
         ratio = builder.field(expand, inner, "expand", "stage")
         size = builder.field(kernel, inner, "kernel", "stage")
         step = stride if position == 0 else 1
-        block = Block(width, None if ratio == 1 else ratio, size, step, activation, squeeze=squeeze)
+        chosen = builder.field(kind, inner, "block", "stage")
+        block = Block(width, None if ratio == 1 else ratio, size, step, activation, squeeze=squeeze, kind=chosen)
         skip: Tensor | None = before
         if position == 0 and (stride != 1 or width != before.channels):
             skip = _shortcut(builder, inner.enter("shortcut"), before, width, stride) if projected else None

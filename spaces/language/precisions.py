@@ -1,8 +1,8 @@
 """The ``precision`` section: what each weighted layer reads its precision from.
 
 A precision by name (``w8a8``) or in the long form, or a choice of such; or, with ``split: true``, the parts of a
-precision as choices of their own (bits per layer, granularity and symmetry of the whole network); in either case
-``except: {layer: precision}`` for layers that have another::
+precision as choices of their own (bits per layer; granularity, symmetry, format, scale rule, rounding and gradient of
+the whole network); in either case ``except: {layer: precision}`` for layers that have another::
 
     precision: {choice: [float, w8a8], per: block, except: {classifier: float}}
     precision: {split: true, weights: {bits: {range: [2, 8]}}, inputs: {bits: {range: [2, 8]}}}
@@ -10,15 +10,25 @@ precision as choices of their own (bits per layer, granularity and symmetry of t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
+from itertools import product
 
 from spaces import precision
 from spaces.choice import Value
-from spaces.language.fields import Option, among, option, take, whole
+from spaces.language.fields import Option, ReadValue, among, option, take, whole
 from spaces.yaml import Mapping, Mark, Node, Problems, Scalar, Section, plain
 
-SYMMETRIES, GRANULARITIES = ("symmetric", "asymmetric"), ("tensor", "channel")
+SETTINGS: Dictionary[str, Collection[str]] = {
+    "granularity": ("tensor", "channel"),
+    "symmetry": ("symmetric", "asymmetric", "real"),
+    "format": precision.FORMS,
+    "scale": precision.SCALES,
+    "rounding": precision.ROUNDINGS,
+    "gradient": precision.GRADIENTS,
+}
+"""What a precision in parts has besides bits -> its words; inputs have one scale only."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,38 @@ def _parts(section: Section, problems: Problems) -> Parts:
         inner = section.section(role)
         section.require(role)
         bits[role] = take(inner, "bits", whole(1, 8, "bits"), 8, problems)
-        granularities = GRANULARITIES if role == "weights" else GRANULARITIES[:1]
-        for name, known in (("granularity", granularities), ("symmetry", SYMMETRIES)):
+        for name, known in SETTINGS.items():
             if inner.has(name):
-                settings.append((f"{role}.{name}", take(inner, name, among(known, name), known[0], problems)))
+                words = ("tensor",) if (role, name) == ("inputs", "granularity") else known
+                settings.append((f"{role}.{name}", take(inner, name, _word(words, name), "", problems)))
+        _possible(
+            role, bits[role], [o for name, o in settings if name.startswith(f"{role}.")], section.mark(role), problems
+        )
         inner.finish()
     section.finish()
     return Parts(bits["weights"], bits["inputs"], tuple(settings))
+
+
+def _word(known: Collection[str], noun: str) -> ReadValue:
+    """Reader of a word, with a number or not."""
+    named = among(known, noun)
+
+    def read(node: Node, problems: Problems) -> Value | None:
+        whole_word = isinstance(node, Scalar) and isinstance(node.value, str) and node.value
+        return whole_word if whole_word and precision.parted(whole_word, known)[0] in known else named(node, problems)
+
+    return read
+
+
+def _possible(role: str, bits: Option, settings: Collection[Option], mark: Mark, problems: Problems) -> None:
+    """Add the first problem among all specs that can be put together."""
+    for number, *words in product(bits.values, *(setting.values for setting in settings)):
+        try:
+            precision.spec_of_words(precision.ROLES[role], int(number), map(str, words))
+        except precision.Refused as wrong:
+            said = " ".join(map(str, (number, "bits", *words)))
+            problems.add(mark, f"{role} of {said}: {wrong.what}", wrong.code, wrong.hint)
+            return
 
 
 def read_precision(node: Node, problems: Problems) -> Value | None:

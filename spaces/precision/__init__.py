@@ -3,9 +3,9 @@
 from spaces.precision.forms import FORMS, Format
 from spaces.precision.mapping import ROLES, from_mapping
 from spaces.precision.methods import GRADIENTS, GRANULARITIES, OFFSETS, ROUNDINGS, SCALES
-from spaces.precision.names import ALIASES, LETTERS, name_of, spec_of
+from spaces.precision.names import ALIASES, LETTERS, name_of, spec_of, spec_of_words
 from spaces.precision.pair import FLOAT, Precision, parse
-from spaces.precision.refused import Refused
+from spaces.precision.refused import Refused, parted
 from spaces.precision.roles import Place, menu, refusal
 from spaces.precision.size import Size, packed, scale_count, shipped
 from spaces.precision.spec import QuantSpec
@@ -32,8 +32,10 @@ __all__ = [
     "name_of",
     "packed",
     "parse",
+    "parted",
     "refusal",
     "scale_count",
     "shipped",
     "spec_of",
+    "spec_of_words",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spaces.precision.forms import FORMS
-from spaces.precision.names import ALIASES, LETTERS, spec_of
+from spaces.precision.names import ALIASES, spec_of_words
 from spaces.precision.pair import Precision
 from spaces.precision.refused import Refused
 from spaces.precision.spec import QuantSpec
@@ -48,7 +48,7 @@ def _spec(key: str, given: Any) -> QuantSpec | None:
         raise Refused(f"group in {key} must be a whole number", "wrong-type")
     if size or given.get("granularity") == "group":
         words = [word for word in words if word != "group"] + [f"group{size}"]
-    return spec_of("-".join([f"{LETTERS[ROLES[key]]}{bits}", *words]), ROLES[key])
+    return spec_of_words(ROLES[key], bits, words)
 
 
 def _only_bits(form: object) -> int | None:

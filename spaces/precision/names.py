@@ -84,6 +84,11 @@ def spec_of(name: str, role: str) -> QuantSpec:
     return QuantSpec(**_defaults(role, int(match[1]), given) | given)
 
 
+def spec_of_words(role: str, bits: int, words: Iterable[str]) -> QuantSpec:
+    """The spec of these bits and words; empty ones say nothing. Raises :class:`Refused` as :func:`spec_of`."""
+    return spec_of("-".join([f"{LETTERS[role]}{bits}", *filter(None, words)]), role)
+
+
 def _meaning(word: str) -> tuple[str, Any]:
     """(field, value) of a word."""
     field = _FIELD_OF.get(word) or _FIELD_OF.get(parted(word, _FIELD_OF)[0])

@@ -13,8 +13,11 @@ from supernets.elastic.batch_norm import ElasticBatchNorm, Moments
 from supernets.elastic.experts import mixed
 from supernets.elastic.slices import channel_slice
 from supernets.quantization import Codes, Cut, ElasticQuantizer
+from supernets.quantization.compact import compact
 from supernets.quantization.kernels import Kernels
 from supernets.quantization.roundings import Draws
+
+_MANY = 256  # multiplications per value that is read: then packing it takes no time that anyone would notice
 
 
 class ElasticWeighted(ElasticLayer):
@@ -95,7 +98,8 @@ class ElasticWeighted(ElasticLayer):
         weight = self.active(layer, shares)
         if layer.precision.weight is not None:
             weight = self.quantizer(weight, layer.precision.weight, self.cut(layer), self.draws)
-        return self.compute(x, weight, self.active_bias(layer, shares), layer)
+        with compact(weight, *([x] if weight.numel() >= _MANY * layer.c_in else [])):
+            return self.compute(x, weight, self.active_bias(layer, shares), layer)
 
     def active_bias(self, layer: Layer, shares: Tensor | None = None) -> Tensor | None:
         """(c_out,) or ``None`` if there is none."""

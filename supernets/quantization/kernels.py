@@ -50,6 +50,16 @@ def clipped_back(gradient: Tensor, error: Tensor, low: float, high: float) -> tu
     return to_x, to_scale, -outside
 
 
+def coded(y: Tensor, scale: Tensor, low: float) -> Tensor:
+    """Rounded values ``y`` as int8: -128 for the level ``low``."""
+    return (y / scale).sub_(low + 128).round_().to(torch.int8)
+
+
+def decoded(codes: Tensor, scale: Tensor, low: float) -> Tensor:
+    """The values of :func:`coded`, bit for bit."""
+    return codes.to(scale.dtype).add_(low + 128).mul_(scale)
+
+
 def activated(x: Tensor, scale: Tensor, top: float | None, highest: float) -> tuple[Tensor, Tensor]:
     """(``x`` rounded to whole steps from 0 to ``highest``, int8, positive where a ReLU that ends at ``top`` lets
     gradients through)."""
@@ -78,6 +88,8 @@ class Kernels:
     rounded: Callable[[Tensor, Tensor, float, float], Tensor] = rounded
     clipped: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]] = clipped
     clipped_back: Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor, Tensor]] = clipped_back
+    coded: Callable[[Tensor, Tensor, float], Tensor] = coded
+    decoded: Callable[[Tensor, Tensor, float], Tensor] = decoded
     activated: Callable[[Tensor, Tensor, float | None, float], tuple[Tensor, Tensor]] = activated
     limited: Callable[[Tensor, float | None], tuple[Tensor, Tensor]] = limited
     passed_back: Callable[[Tensor, Tensor], Tensor] = passed_back

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from supernets.quantization.formats import Number
+from supernets.quantization.compact import steps
+from supernets.quantization.formats import Integers, Number
 from supernets.quantization.gradients import Gradient
 from supernets.quantization.kernels import Kernels
 from supernets.quantization.roundings import nearest
@@ -44,6 +45,7 @@ class _Clipped(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         y, error = kernels.clipped(x, scale, low, high)
         ctx.limits, ctx.factor, ctx.kernels = (low, high), factor, kernels
+        ctx.steps = steps(scale, low, high, kernels)
         ctx.save_for_backward(error, scale)
         return y
 
@@ -80,6 +82,8 @@ class _Rounded(torch.autograd.Function):
         if zero is not None and real:
             level = level - zero
         ctx.methods = gradient, limits, factor, real
+        if isinstance(levels, Integers) and rounding is nearest and not real:  # whole levels
+            ctx.steps = steps(scale, levels.low, levels.high)
         learned = ctx.needs_input_grad[1]
         if learned or not gradient.flat:
             kept = None if rounding is nearest else level

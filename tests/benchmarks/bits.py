@@ -58,8 +58,8 @@ BITS = {8: 8, 4: 4, 2: 4}
 """Of weights -> of inputs."""
 FORMS = tuple(product(("tensor", "channel"), ("symmetric", "asymmetric")))
 ELASTIC = (
-    "{split: true, weights: {bits: {choice: [2, 4, 8]}, granularity: {choice: [tensor, channel]}, "
-    "symmetry: {choice: [symmetric, asymmetric]}}, inputs: {bits: {choice: [4, 8]}}}"
+    "{split: true, weights: {scale: eqnet, bits: {choice: [2, 4, 8]}, granularity: {choice: [tensor, channel]}, "
+    "symmetry: {choice: [symmetric, asymmetric]}}, inputs: {scale: lsqplus, bits: {choice: [4, 8]}}}"
 )
 ASKED = {8: 1.0, 4: 1.0, 2: 1.5}
 Row = dict[str, Any]
@@ -116,7 +116,7 @@ def elastic(given: argparse.Namespace, scheme: str, seed: int) -> Row:
 def alone(given: argparse.Namespace, size: str, bits: int, form: tuple[str, str], seed: int) -> Row:
     """Train and evaluate one network of fixed size and precision."""
     width, depth = SIZES[size]
-    precision = f"w{bits}-{form[0]}-{form[1]}/a{BITS[bits]}"
+    precision = f"w{bits}-{form[0]}-{form[1]}-eqnet/a{BITS[bits]}-lsqplus"
     written = text(given, "uniform", [wide[width] for wide in WIDTHS], depth, precision)
     net, evaluate, cost = trained(given, written, seed)
     return {"accuracy": evaluate(net.space.largest).accuracy, **cost}

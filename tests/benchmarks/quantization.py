@@ -3,8 +3,8 @@
     python -m tests.benchmarks.quantization [--full] [--network NAME ...] [--precision NAME ...]
 
 A step is forward, loss, backward and optimiser, on one thread. The steps of the precisions take turns with those in
-float; the table shows the ratio of the medians of process time, and that of the bytes of the parameters and of what
-autograd keeps for the backward pass, every storage counted once. All layers are quantized, first and last too.
+float; the table shows the ratio of the medians of process time, and that of the bytes of the parameters and of what is
+allocated in a forward pass and still there before the backward pass. All layers are quantized, first and last too.
 ``--full``: larger inputs, more turns. ``--eager``: without compiled kernels, which need a C++ compiler.
 """
 
@@ -17,6 +17,7 @@ import time
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 from spaces.load import from_text
 from supernets import Supernet, build
@@ -88,18 +89,13 @@ class Stepper:
         return time.process_time() - start
 
     def saved_bytes(self) -> int:
-        """The parameters, and what autograd keeps beside them between forward and backward."""
-        kept = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in self.net.parameters()}
-        held: list[Tensor] = []
-
-        def pack(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            held.append(tensor)  # so that no address is used twice
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            self.loss()
-        return sum(kept.values())
+        """The parameters, and what a forward pass allocates and does not give back before the backward pass."""
+        self.optimiser.zero_grad()
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+            loss = self.loss()
+        kept = sum(event.self_cpu_memory_usage for event in seen.key_averages())
+        del loss
+        return kept + sum(p.untyped_storage().nbytes() for p in self.net.parameters())
 
 
 def measure(network: str, precisions: list[str], turns: int, full: bool, compiled: bool) -> None:

@@ -243,6 +243,18 @@ def test_idx_files_are_read_packed_or_not(tmp_path: Path, packed: bool) -> None:
     assert torch.equal(made.validation.images, again.validation.images)
 
 
+@pytest.mark.usefixtures("small")
+def test_a_limit_and_the_shift_are_options(tmp_path: Path) -> None:
+    """The limit keeps the first training images, and all others."""
+    folder = folder_of(tmp_path / "data", False)
+    whole, cut = (
+        module.load(Request(root=folder, options=options)) for options in ({}, {"limit": 20, "shift": 1, "flip": True})
+    )
+    assert [len(s) for s in (cut.train, cut.validation, cut.test)] == [20, 15, 10]
+    assert torch.equal(cut.train.labels, whole.train.labels[:20])
+    assert cut.augment == Shift(1, float(cut.train.images.min()), True)
+
+
 IMAGES = "train-images-idx3-ubyte"
 FOUR = idx(np.zeros((60, 28, 28)))
 

@@ -251,6 +251,36 @@ def test_an_expansion_of_one_has_no_expanding_layer() -> None:
     assert ["expand" in present(space, a, "stages.0.0") for a in space.enumerate()] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("stage", "by_hand"),
+    [
+        ("{width: 24, expand: 3, kernel: 5, block: fused}", conv(64, 16, 48, 5) + conv(64, 48, 24, 1)),
+        ("{width: 24, block: fused}", conv(64, 16, 24, 3)),
+        ("{width: 24, stride: 2, expand: 2, block: dense}",
+         conv(64, 16, 32, 1) + conv(16, 32, 32, 3) + conv(16, 32, 24, 1)),
+        ("{width: 24, expand: 2, block: fused, squeeze: true}",
+         conv(64, 16, 32, 3) + conv(1, 32, 8, 1) + conv(1, 8, 32, 1) + conv(64, 32, 24, 1)),
+    ],
+)  # fmt: skip
+def test_kinds_of_blocks_cost_what_a_count_by_hand_says(stage: str, by_hand: Cost) -> None:
+    """After a stem of stride 2 on 16 x 16 pictures."""
+    assert counted(small(stage)) == conv(64, 3, 16, 3) + by_hand + linear(1, 24, 4)
+
+
+def test_a_kind_of_block_may_be_chosen() -> None:
+    """Its layers stand in a place of its name; the others are absent, and the sum reads the chosen one's end."""
+    space = small("{width: 16, expand: 2, block: {choice: [inverted, fused, dense]}}")
+    ends = []
+    for a in space.enumerate():
+        layers = space.outline.layers(a)
+        kind = a["stages.0.block"]
+        inside = [y.path for y in layers if y.path.startswith("stages.0.0.") and not y.path.endswith("add")]
+        assert all(path.startswith(f"stages.0.0.{kind}.") for path in inside)
+        ends += [y.inputs for y in layers if y.kind == "add"]
+        assert layers[1].inputs == ("stem.conv",)
+    assert ends == [(f"stages.0.0.{kind}.project", "stem.conv") for kind in ("inverted", "fused", "dense")]
+
+
 def test_a_stage_shares_its_width_and_its_first_block_adds_nothing() -> None:
     """Unless it keeps both, for which its width must be that of the stage before."""
     space = small("{width: {choice: [8, 16]}, depth: 2}, {width: {tie: stages.0.width}, depth: 2}")
@@ -305,6 +335,8 @@ def test_a_shortcut_has_what_the_change_needs(stage: str, layers: list[str]) -> 
          "1:45: depth must be a number from 1 to 1000, got 0 [out-of-range]"),
         ("{family: mobilenet, stages: [{width: 0}]}",
          "1:45: width must be a number from 1 to 65536, got 0 [out-of-range]"),
+        ("{family: mobilenet, stages: [{block: fuesd}]}",
+         "1:45: unknown block 'fuesd' [unknown-name]\n  hint: did you mean 'fused'?"),
         ("{family: mobilenet, stages: [{squeeze: 1}]}", "1:47: must be true or false, not number 1 [wrong-type]"),
         ("{family: mobilenet, stages: [{activation: rleu}]}",
          "1:50: unknown name 'rleu' for 'space.model.stages.0.activation' [unknown-name]\n"

@@ -1,0 +1,205 @@
+"""Searching for the device in 8 bits, against searching in float and then going to 8 bits (the effect of SpaceEvo).
+
+    python -m tests.benchmarks.low_bits_first --root FOLDER [--seeds 0] [--epochs 8] [--examples 10000]
+        [--runs runs/benchmarks/low_bits]
+
+FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted and fused blocks, kernels, widths,
+expansions, depths; all layers float, or all in 8 bits) is trained, its kernels are timed and an accuracy predictor is
+fitted. Then both sides search alike. Of 40,000 drawn networks those of sufficient predicted quality are tried in the
+supernet, the fastest first, until 3 are as good on the validation images as asked, and the fastest is taken:
+
+- float: as good in float as the best of the networks within ``SHARE`` of the largest's float latency; then it is taken
+  to 8 bits as it is;
+- 8 bits: as good in 8 bits as that network in 8 bits.
+
+Both are exported, proved, timed side by side in fresh sessions, and tested on images that nobody has seen.
+Asked: at least 1.5 times as fast, accuracy within 0.3 points, 3 seeds (Wang et al. 2023, SpaceEvo, section 2). What a
+seed found is kept in the folder of the runs. About ten minutes a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.deliver import deliver, run_file
+from nas.evaluate import Evaluator
+from nas.evaluators.predictor import Predictions
+from nas.experiment import Experiment
+from nas.stages.fit import fitted
+from nas.stages.profile import profiled
+from nas.stages.train import dataset_of, trained
+from nas.store import Store
+from nas.terminal import Progress, Terminal
+from nas.verify import Anchors, Measurements, measured
+from spaces import Architecture, Batch
+from spaces.randomness import generator
+from tests.benchmarks.common import experiment
+
+SPACE = """\
+name: low_bits_first
+data: {{dataset: fashion_mnist, root: {root}, batch: 128, limit: {examples}}}
+model:
+  family: mobilenet
+  stem: {{width: 8, stride: 1}}
+  stages:
+    - depth: {{choice: [1, 2]}}
+      width: {{choice: [8, 16, 24]}}
+      stride: 2
+      kernel: {{choice: [3, 5], per: block}}
+      expand: {{choice: [2, 4], per: block}}
+      block: {{choice: [inverted, fused], per: block}}
+    - depth: {{choice: [1, 2, 3]}}
+      width: {{choice: [16, 32, 48]}}
+      stride: 2
+      kernel: {{choice: [3, 5], per: block}}
+      expand: {{choice: [2, 4], per: block}}
+      block: {{choice: [inverted, fused], per: block}}
+  head: [{{width: 64}}]
+precision: {{choice: [float, w8a8], per: network}}
+train: {{epochs: {epochs}}}
+search: {{budget: {{latency_share: 0.3}}}}
+"""
+DRAWN, TRIED, ENOUGH = 20_000, 120, 3
+SHARE = 0.25
+Row = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+class Side:
+    """What both searches share: predictions, and validation accuracy in the supernet."""
+
+    def __init__(self, asked: Experiment, seed: int, store: Store) -> None:
+        quiet = Progress(Terminal(quiet=True), "")
+        self.asked, self.seed, self.space = asked, seed, asked.space
+        dataset, batches = dataset_of(asked, seed)
+        net, entry = trained(asked, seed, store, batches, quiet)
+        latency, _, _ = profiled(asked, seed, store, None, quiet)
+        self.evaluate = Evaluator(net, dataset, batches)
+        accuracy, _ = fitted(asked, seed, store, entry, self.evaluate, quiet)
+        self.predict = Predictions(accuracy, latency)
+        self._known: dict[str, float] = {}
+
+    def accuracy(self, architecture: Architecture) -> float:
+        """On the validation images, in percent."""
+        if architecture.key not in self._known:
+            self._known[architecture.key] = self.evaluate(architecture).accuracy
+        return self._known[architecture.key]
+
+    def drawn(self, precision: str) -> tuple[Batch, Floats, Floats]:
+        """(networks of one precision, predicted latencies in milliseconds, predicted qualities), the fastest first."""
+        space = self.space.restrict({precision})
+        rng = generator(self.seed, "benchmark.low bits", precision)
+        found = [space.sample_many(DRAWN, rng, by_choice=by_choice) for by_choice in (False, True)]
+        batch = self.space.batch(list(dict.fromkeys(a for part in found for a in part)))
+        latency, quality = self.predict.latency.predict(batch)[0], self.predict.accuracy.predict(batch)[0]
+        order = np.argsort(latency)
+        return Batch(self.space, batch.codes[order]), latency[order], quality[order]
+
+    def fastest(self, precision: str, accuracy: float, quality: float) -> Architecture:
+        """The fastest of the drawn networks of this precision that is as accurate in the supernet.
+
+        ``quality``: the least predicted one that is worth a try.
+        """
+        batch, _, predicted = self.drawn(precision)
+        good = []
+        for position in np.flatnonzero(predicted >= quality)[:TRIED]:
+            if self.accuracy(batch[int(position)]) >= accuracy:
+                good.append(batch[int(position)])
+            if len(good) == ENOUGH:
+                break
+        if not good:
+            raise SystemExit(f"seed {self.seed}: none of {TRIED} networks of {precision} reaches {accuracy:.2f} %")
+        return good[0]
+
+    def best(self, share: float) -> Architecture:
+        """The best float network within this share of the largest float network's latency."""
+        batch, latency, quality = self.drawn("float")
+        largest = float(self.predict.latency.predict([self.space.largest])[0][0])
+        within = np.flatnonzero(latency <= share * largest)
+        ahead = within[np.argsort(-quality[within])[: TRIED // 3]]
+        return max((batch[int(i)] for i in ahead), key=self.accuracy)
+
+
+def predicted(side: Side, architecture: Architecture) -> float:
+    """Its predicted quality."""
+    return float(side.predict.accuracy.predict([architecture])[0][0])
+
+
+def effect(given: argparse.Namespace, seed: int) -> Row:
+    """Both searches of a seed, and what came of them."""
+    asked = experiment(
+        SPACE.format(root=json.dumps(str(given.root.resolve())), epochs=given.epochs, examples=given.examples)
+    )
+    side = Side(asked, seed, Store(given.runs / "store"))
+    aim = side.best(SHARE)
+    slack = 0.05  # of predicted quality: the predictor may err as much
+    in_float = side.fastest("float", side.accuracy(aim), predicted(side, aim) - slack)
+    low = side.space.architecture({**in_float, "precision": "w8a8"})
+    searched = side.fastest("w8a8", side.accuracy(low), predicted(side, low) - slack)
+    networks = {"float first": low, "8 bits first": searched}
+    models = {name: deliver(asked, side.evaluate, a, given.runs / f"seed{seed}").model for name, a in networks.items()}
+    target = asked.device.target()
+    times = Measurements()
+    times.add(measured(models, target, Anchors.of(side.space, side.predict.latency.table, target)))
+    split, quality = side.evaluate.dataset.test, side.evaluate.dataset.task.quality
+    row: Row = {"seed": seed, "float ms": float(side.predict.latency.predict([in_float])[0][0])}
+    for name, architecture in networks.items():
+        logits = run_file(models[name], split.images.numpy(), target.threads)
+        row[name] = {
+            "ms": times.median_ms(name), "validation": side.accuracy(architecture),
+            "test": quality(torch.from_numpy(logits), split.labels).accuracy,
+            "architecture": dict(architecture),
+        }  # fmt: skip
+    return row
+
+
+def shown(row: Row) -> str:
+    """A line of the table."""
+    a, b = row["float first"], row["8 bits first"]
+    times = f"{row['float ms']:.4f} | {a['ms']:.4f} | {b['ms']:.4f} | {a['ms'] / b['ms']:.2f}x"
+    return (
+        f"| {row['seed']} | {times} | {a['validation']:.2f}, {b['validation']:.2f} | {a['test']:.2f}, {b['test']:.2f} |"
+    )
+
+
+def kept(path: Path, compute: Callable[[], Row]) -> Row:
+    """What is in this file; computed and written if it is not there."""
+    if not path.exists():
+        path.write_text(json.dumps(compute()))
+    return dict(json.loads(path.read_text()))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--seeds", default="0", help="such as 0,1,2")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--examples", type=int, default=10_000)
+    parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/low_bits"))
+    given = parser.parse_args(arguments)
+    given.runs.mkdir(parents=True, exist_ok=True)
+    print("| seed | float first, in float, ms | in 8 bits, ms | 8 bits first, ms | faster | validation, % | test, % |")
+    print("|---|---|---|---|---|---|---|")
+    rows = []
+    for seed in map(int, given.seeds.split(",")):
+        rows.append(
+            kept(given.runs / f"seed{seed}-{given.examples}-{given.epochs}.json", lambda seed=seed: effect(given, seed))
+        )  # type: ignore[misc]
+        print(shown(rows[-1]), flush=True)
+    ratio = statistics.mean(row["float first"]["ms"] / row["8 bits first"]["ms"] for row in rows)
+    apart = statistics.mean(row["8 bits first"]["test"] - row["float first"]["test"] for row in rows)
+    print(f"\nmean: {ratio:.2f} times as fast (asked 1.5), {apart:+.2f} points on test images (asked -0.3)")
+
+
+if __name__ == "__main__":
+    main()
