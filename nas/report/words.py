@@ -16,7 +16,14 @@ SPLITS = (
 _KERNELS = {
     *("Conv", "FusedConv", "Gemm", "FusedGemm", "Convolution", "FullyConnected", "conv2d", "linear", "_mkl_linear"),
     *("quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"),
-    *("unary_fusion", "binary_fusion", "binary_unary_fusion", "leaky_relu_fusion", "hardtanh_fusion"),
+    *(
+        "unary_fusion",
+        "binary_fusion",
+        "binary_unary_fusion",
+        "binary_unary_maybe_inplace_fusion",
+        "leaky_relu_fusion",
+        "hardtanh_fusion",
+    ),
 }
 _RUNTIMES = ("onnxruntime", "openvino", "torch")
 

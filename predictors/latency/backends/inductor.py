@@ -31,7 +31,9 @@ with warnings.catch_warnings():  # of what torch's own modules import
 assert compile_fx
 _INTEGER = frozenset({"quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"})
 _FLOAT = frozenset({"convolution", "_convolution_pointwise", "_linear_pointwise", "_mkl_linear", "addmm", "mm"})
-_FUSED = frozenset(f"{kind}_fusion" for kind in ("unary", "binary", "binary_unary", "leaky_relu", "hardtanh"))
+_KINDS = ("unary", "binary", "binary_unary", "binary_unary_maybe_inplace", "leaky_relu", "hardtanh")
+_FUSED = frozenset(f"{kind}_fusion" for kind in _KINDS)
+_WEIGHING = frozenset({"conv1d", "conv2d", "linear", "dequantize_per_channel"})  # operators of a program
 
 
 class Inductor(Torch):
@@ -67,7 +69,8 @@ class Inductor(Torch):
         with running(threads):
             _compiled(loaded, seen)(*loaded.example_inputs[0])
         computing = [op for op in seen if op in _INTEGER | _FLOAT | _FUSED]
-        weighted = list(filter(None, map(weighs, program.graph.nodes)))
+        weighing = [node for node in program.graph.nodes if _operation(node) in _WEIGHING]
+        weighted = [path for path in map(weighs, weighing) if path is not None]
         layers = dict(zip(weighted, computing, strict=True)) if len(weighted) == len(computing) else {}
         layers = {path: op for path, op in layers.items() if path in paths}
         return Audit(dict(Counter(seen)), layers, _INTEGER)
@@ -108,4 +111,4 @@ def _operation(node: fx.Node) -> str:
     """Its name; what was fused is known by what lowers it."""
     if isinstance(node.target, partial):
         return node.target.func.__qualname__.split(".")[0].removeprefix("_register_").removesuffix("_lowering")
-    return str(node.target).split("::")[-1].split(".")[1]
+    return str(getattr(node.target, "__name__", node.target)).split(".")[0]
