@@ -82,7 +82,8 @@ def devices(
     from nas import files
     from nas.report.tables import devices_table
     from predictors.latency import Target
-    from predictors.latency.capability import SCHEMA, capabilities
+    from predictors.latency.capability import capabilities
+    from spaces.menu import SCHEMA
 
     target = Target(backend, threads, floats=floats)
     found = checked(lambda: capabilities(target))

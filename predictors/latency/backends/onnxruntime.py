@@ -138,13 +138,27 @@ class OnnxRuntime(Backend):
     """The default: integer kernels for 8 bits, the most additive, and the one that says best what it runs."""
 
     NAME, MENU, ADDITIVE = "onnxruntime", MENU, True
-    clock = staticmethod(clock)
     exported = staticmethod(export.onnx)
     shape_of = staticmethod(shape_of)
-    prepared = staticmethod(prepared)
-    evaluate = staticmethod(evaluate)
-    audit = staticmethod(audit)
     weight_bits = staticmethod(weight_bits)
+
+    def clock(self, threads: int) -> Callable[[], float]:
+        """See :class:`Backend`."""
+        return clock(threads)
+
+    def prepared(self, model: bytes, threads: int) -> Callable[[], None]:
+        """See :class:`Backend`."""
+        return prepared(model, threads)
+
+    def evaluate(self, model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
+        """See :class:`Backend`."""
+        return evaluate(model, images, threads)
+
+    def audit(
+        self, model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
+    ) -> Audit:
+        """See :class:`Backend`."""
+        return audit(model, paths, threads, after)
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
