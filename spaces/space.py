@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.extent import Extent, extents
+from spaces.extremes import Pick, with_words, words
 from spaces.layers import WEIGHTED
 from spaces.menu import Menu
 from spaces.notations.base import Notation
@@ -55,6 +56,7 @@ class Space:
         self.column = {c.name: i for i, c in enumerate(choices)}
         self.canonical = Canonical(choices)
         self._counts = Counts(choices)
+        self._extremes: dict[tuple[Pick, str], Architecture] = {}
 
     @cached_property
     def controls(self) -> list[list[tuple[int, NDArray[np.bool_]]]]:
@@ -163,26 +165,18 @@ class Space:
 
     @cached_property
     def largest(self) -> Architecture:
-        """The largest value of every choice, and ``float`` where precision is chosen."""
+        """The largest value of every choice, of words the most MACs, and ``float`` where precision is chosen."""
         return self.extreme(max, "float")
 
-    def extreme(
-        self, pick: Callable[[Iterable[Any]], Any], precision: str, given: Mapping[str, Value] | None = None
-    ) -> Architecture:
+    def extreme(self, pick: Pick, precision: str) -> Architecture:
         """``pick`` (``min`` or ``max``) of every choice of numbers; ``precision`` where a precision choice has it.
 
-        Other choices take their first value with ``min`` and their last with ``max``; ``given`` says otherwise of some.
+        Words, such as operations, are those of the most or of the fewest MACs (:mod:`spaces.extremes`).
         """
-        values: dict[str, Value] = {}
-        for choice in self.choices:
-            if not choice.present(values):
-                continue
-            if given and choice.name in given:
-                values[choice.name] = given[choice.name]
-            else:
-                uniform = choice.name in self.outline.precision_choices and precision in choice.values
-                values[choice.name] = precision if uniform else _picked(choice, pick)
-        return self.architecture(values)
+        known = pick, precision
+        if known not in self._extremes:
+            self._extremes[known] = with_words(self, pick, precision, words(self, pick, precision))
+        return self._extremes[known]
 
     def uniform(self, precision: str) -> bool:
         """Whether every chosen precision can be this one at once."""
@@ -282,9 +276,3 @@ class Space:
         """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
         codes = self.batch(batch)
         return cost(self.outline.table(codes), self.outline.input_sizes(codes).prod(axis=0))
-
-
-def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
-    numbers = all(isinstance(v, int | float) for v in choice.values)
-    position: int = pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]
-    return choice.values[position]

@@ -31,14 +31,12 @@ from typing import Any
 
 import numpy as np
 
-from nas.deliver import MODEL
 from nas.experiment import load
 from nas.run import Run
 from nas.stages.profile import profiled
 from nas.store import Store
 from nas.terminal import Progress, Terminal
 from nas.verify import Anchors, measured
-from predictors.latency.backends import onnxruntime as backend
 from spaces.randomness import generator
 
 DRAWN = 2_000
@@ -133,11 +131,11 @@ def again(folder: Path) -> dict[str, float]:
         asked, int(result["seed"]), run.store, None, Progress(Terminal(quiet=True), ""), run.artefact("profile")
     )
     target = asked.device.target()
-    data = (folder / "exports" / result["chosen"] / MODEL).read_bytes()
+    data = (folder / "exports" / result["chosen"] / target.runtime.FILE).read_bytes()
     found = measured({"it": data}, target, Anchors.of(asked.space, model.table, target))
     times = found.sessions_ms["it"]
     raw = [ms * level for ms, level in zip(times, found.levels, strict=True)]
-    call = backend.prepared(data, target.threads)
+    call = target.runtime.prepared(data, target.threads)
     wall = []
     for _ in range(CALLS):
         start = time.perf_counter()

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from nas.stages.profile import MEASURING
-from predictors.latency import fit, networks_to_time, profile
+from predictors.latency import Target, fit, networks_to_time, profile
 from spaces import Batch, Space
 from spaces.randomness import generator
-from tests.benchmarks.latency import TARGET, space_of
+from tests.benchmarks.latency import space_of
 
 REPEATS = 50
+TARGET = Target()
 
 
 def drawn(space: Space, n: int, seed: int) -> Batch:
