@@ -221,7 +221,8 @@ def judged(case: Case, searches: int) -> list[dict[str, Any]]:
     if not first.exists():
         first.write_text(json.dumps(searched(case)))  # trains and profiles
     print(
-        f"\n{case.name}\n\n| budget ms | predicted | measured | upper bound | again | raw | wall clock | slack | quality |"
+        f"\n{case.name}\n\n"
+        "| budget ms | predicted | measured | upper bound | again | raw | wall clock | slack | quality |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     rows = []
