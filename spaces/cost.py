@@ -79,9 +79,8 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
 
 def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
-    values, _ = of_input(c, table, 2)
     keys = of_input(c, table, 1)[1]
-    return c.h * c.w * keys * (c.c_in + values) * c.exists
+    return c.h * c.w * keys * (c.c_in + c.c_out) * c.exists
 
 
 def _called(c: Columns, total: dict[str, Ints]) -> None:

@@ -107,6 +107,26 @@ model:
        block: {choice: [inverted, fused, dense], per: block}}
     - {depth: 2, width: 16, block: {choice: [fused, inverted]}, activation: hard_swish, shortcut: true}
 """,
+    "gpt_grouped": """
+model:
+  family: gpt
+  tokens: 6
+  vocabulary: 19
+  embed: {choice: [16, 24]}
+  depth: {choice: [1, 2]}
+  heads: {choice: [4, 8]}
+  kv_heads: {choice: [1, 2, 4], per: block}
+  mlp_ratio: 2
+""",
+    "transformer_grouped": """
+model:
+  family: transformer
+  tokens: 5
+  vocabulary: 19
+  encoder: {depth: 1, embed: 16, heads: 4, kv_heads: {choice: [1, 4]}, ffn: 24}
+  decoder: {depth: {choice: [1, 2]}, embed: 12, head_dim: 4, heads: {choice: [2, 4], per: block},
+    kv_heads: {tie: heads}, cross_heads: 4, cross_kv_heads: {choice: [1, 2], per: block}, ffn: 16}
+""",
     "graph_pictures": """
 model:
   family: graph

@@ -1,8 +1,9 @@
 """What transformers share: blocks of attention and MLP around a residual stream, and how their sizes are written.
 
 A block's residual stream has one width. Queries, keys and values are three linear layers; they have ``head_dim``
-features per head if that is given, else ``attention`` features in all, else as many as the stream. The MLP has
-``mlp_ratio`` times the features of the stream inside, or ``ffn`` of its own.
+features per head if that is given, else ``attention`` features in all, else as many as the stream. With ``kv_heads``
+keys and values have so many heads, each read by ``heads / kv_heads`` heads of queries (grouped-query attention, Ainslie
+et al. 2023). The MLP has ``mlp_ratio`` times the features of the stream inside, or ``ffn`` of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from spaces.layers import Chosen, Field, Record, Scaled
 from spaces.yaml import Problems, Section
 
 DEEPEST, WIDEST = 1_000, 1_000_000  # far beyond use; a slip of the finger must not fill the memory
+
+
+def optional(section: Section, key: str, at_most: int, problems: Problems) -> Option | None:
+    """A whole number that may be written, and chosen."""
+    return needed(section, key, at_most, problems) if section.has(key) else None
 
 
 def needed(section: Section, key: str, at_most: int, problems: Problems) -> Option:
@@ -42,6 +48,7 @@ class Sizes:
     ratio: bool  # of the MLP to the stream
     head_dim: int | None = None
     attention: int | None = None
+    kv_heads: Option | None = None
 
     @classmethod
     def read(cls, section: Section, problems: Problems, level: str = "network") -> Sizes:
@@ -61,6 +68,7 @@ class Sizes:
             ratio=ratio,
             head_dim=section.integer("head_dim", None, at_least=1, at_most=WIDEST),
             attention=section.integer("attention", None, at_least=1, at_most=WIDEST),
+            kv_heads=optional(section, "kv_heads", DEEPEST, problems),
         )
 
 
@@ -76,17 +84,19 @@ class Block:
     activation: str = "gelu"
 
     def attention(self, before: str, causal: bool = False, memory: str | None = None, name: str = "attention") -> str:
-        """Attention of the stream to itself, or to the ``memory``, whose heads are ``<name>_heads``."""
-        key = "heads" if memory is None else f"{name}_heads"
-        heads = self.builder.field(self.sizes.heads, self.scope, key, self.sizes.level)
-        width = self._attended(heads)
+        """Attention of the stream to itself, or to the ``memory``, whose choices are named ``<name>_heads``."""
+        prefix = "" if memory is None else f"{name}_"
+        heads = self.builder.field(self.sizes.heads, self.scope, f"{prefix}heads", self.sizes.level)
+        shared = self._shared(heads, f"{prefix}kv_heads")
+        width, narrow = self._attended(heads, shared)
 
         def layers(place: Scope, stream: str) -> str:
             other = memory or stream
-            pairs = (("queries", stream), ("keys", other), ("values", other))
-            parts = tuple(linear(self.builder, place.enter(part), source, width) for part, source in pairs)
+            made = (("queries", stream, width), ("keys", other, narrow), ("values", other, narrow))
+            parts = tuple(linear(self.builder, place.enter(part), source, size) for part, source, size in made)
             mix = Record(place.named("mix"), "attention", parts, heads=heads, causal=causal, exists_when=place.when)
-            return linear(self.builder, place.enter("output"), self.builder.add(mix), self.width)
+            mixed = self.builder.add(replace(mix, kv_heads=0 if shared == heads else shared))
+            return linear(self.builder, place.enter("output"), mixed, self.width)
 
         return self._residual(name, before, layers)
 
@@ -102,18 +112,31 @@ class Block:
 
         return self._residual("mlp", before, layers)
 
-    def _attended(self, heads: Value | Chosen) -> Field:
+    def _shared(self, heads: Value | Chosen, key: str) -> Value | Chosen:
+        """The number of heads of keys and values."""
+        if self.sizes.kv_heads is None:
+            return heads
+        shared = self.builder.field(self.sizes.kv_heads, self.scope, key, self.sizes.level)
+        for number, fewer in self.builder.together(self.scope, heads, shared):
+            if int(number) % int(fewer):
+                said = f"{number} heads cannot share {fewer} heads of keys and values"
+                hint = "every number of kv_heads must divide each number of heads that it may meet"
+                self.builder.problems.add(self.sizes.kv_heads.mark, said, "wrong-shape", hint)
+                break
+        return shared
+
+    def _attended(self, heads: Value | Chosen, shared: Value | Chosen) -> tuple[Field, Field]:
+        """Features of all queries, and of all keys and as many values."""
         if self.sizes.head_dim is not None:
-            return Scaled(heads, self.sizes.head_dim)
+            return Scaled(heads, self.sizes.head_dim), Scaled(shared, self.sizes.head_dim)
         width: Value | Chosen = self.sizes.attention or self.width
-        for features in self.builder.values_of(width):
-            for number in self.builder.values_of(heads):
-                if int(features) % int(number):
-                    said = f"{features} features cannot be parted into {number} heads"
-                    hint = "leave one of the two out, or give head_dim"
-                    self.builder.problems.add(self.sizes.heads.mark, said, "wrong-shape", hint)
-                    return width
-        return width
+        for features, number in self.builder.together(self.scope, width, heads):
+            if int(features) % int(number):
+                said = f"{features} features cannot be parted into {number} heads"
+                hint = "leave one of the two out, or give head_dim"
+                self.builder.problems.add(self.sizes.heads.mark, said, "wrong-shape", hint)
+                break
+        return width, width if shared == heads else Scaled(width, shared, over=heads)
 
     def _residual(self, name: str, before: str, layers: Callable[[Scope, str], str]) -> str:
         place = self.scope.enter(name)

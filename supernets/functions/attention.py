@@ -16,10 +16,12 @@ def attention(layer: Layer, queries: Tensor, keys: Tensor, values: Tensor) -> Te
     """Scaled dot-product attention in ``heads`` heads (section 3.2).
 
     Head i takes the i-th part of the features. So where heads have a fixed width, fewer heads are the first ones; where
-    their number is chosen for as many features, they part the same features otherwise.
+    their number is chosen for as many features, they part the same features otherwise. With ``kv_heads`` g consecutive
+    heads of queries read one head of keys and values (grouped-query attention, Ainslie et al. 2023).
     """
-    q, k, v = (_heads(tokens(x), layer.heads) for x in (queries, keys, values))
-    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=layer.causal)
+    shared = layer.kv_heads or layer.heads
+    q, k, v = (_heads(tokens(x), n) for x, n in ((queries, layer.heads), (keys, shared), (values, shared)))
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=layer.causal, enable_gqa=shared != layer.heads)
     return alike(queries, mixed.transpose(1, 2).flatten(2))
 
 

@@ -73,7 +73,8 @@ class Network(nn.Module):
         if y.kind == "call" and y.call is not None:
             what = y.call.call.op
         if y.kind in ("attention",):
-            what += f"({y.heads} heads{', causal' if y.causal else ''})"
+            shared = f", {y.kv_heads} of keys and values" if y.kv_heads else ""
+            what += f"({y.heads} heads{shared}{', causal' if y.causal else ''})"
         return what if y.activation in ("none", what) else f"{what} {y.activation}"
 
 

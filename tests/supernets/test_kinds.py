@@ -74,6 +74,20 @@ def test_attention_is_torchs() -> None:
         assert_close(net(x), theirs(places, places, places, need_weights=False)[0])
 
 
+def test_heads_of_queries_share_those_of_keys_and_values() -> None:
+    """As if each of these were repeated for the consecutive heads that read it."""
+    text = "model: {family: vit, input: [3, 8, 8], classes: 3, patch: 4, embed: 12, depth: 1, heads: 6, kv_heads: %d}"
+    shared, plain = (fresh_network(space_of(text % n), NO_CHOICE, seed=n).eval() for n in (2, 6))
+    weights = shared.state_dict()
+    for name, value in weights.items():
+        if ".keys." in name.replace("/", ".") or ".values." in name.replace("/", "."):
+            weights[name] = value.reshape(2, 1, 2, -1).expand(2, 3, 2, -1).reshape(12, *value.shape[1:])
+    plain.load_state_dict(weights)
+    with torch.no_grad():
+        assert_close(shared(noise(4, 3, 8, 8)), plain(noise(4, 3, 8, 8)))
+    assert "attention(6 heads, 2 of keys and values)" in repr(shared)
+
+
 def test_a_norm_is_over_the_features_of_each_place_of_a_picture_too() -> None:
     x = noise(3, 2, 5, 7)
     assert_close(network("    - norm\n")(x), F.layer_norm(x.movedim(1, -1), (2,)).movedim(-1, 1))

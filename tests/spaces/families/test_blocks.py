@@ -1,0 +1,109 @@
+"""What the blocks of transformers share: heads of keys and values, against what is worked out by hand."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from spaces import Layer, Space, from_text
+from spaces.outline import Outline
+from spaces.yaml import SpecError
+from tests.small import small
+from tests.spaces.families.by_hand import attention, counted, linear, mlp, table
+
+TOKENS, VOCABULARY = 6, 19
+GPT = f"family: gpt, tokens: {TOKENS}, vocabulary: {VOCABULARY}"
+
+
+def gpt(rest: str) -> Space:
+    """A language model."""
+    return from_text(f"model: {{{GPT}, {rest}}}")
+
+
+def layers(space: Space, **values: int) -> dict[str, Layer]:
+    """By path, of the architecture with these values of ``__`` for ``.``."""
+    named = {name.replace("__", "."): value for name, value in values.items()}
+    return {y.path: y for y in space.outline.layers(space.architecture(named))}
+
+
+# --- grouped-query attention ------------------------------------------------------------------------------------------
+
+
+def test_keys_and_values_of_fewer_heads_are_narrower() -> None:
+    """48 features in 8 heads of 6; so 2 heads of keys are 12 features."""
+    space = gpt("embed: 48, depth: {choice: [1, 2]}, heads: 8, kv_heads: {choice: [1, 2, 8], per: block}, ffn: 64")
+    assert space.size == 3 + 3**2
+    values = {"depth": 2, "blocks.0.kv_heads": 2, "blocks.1.kv_heads": 8}
+    expected = table(VOCABULARY * 48, TOKENS * 48, 2 * 48) + linear(TOKENS, 48, VOCABULARY, bias=False)
+    expected = expected._replace(parameters=expected.parameters - VOCABULARY * 48)  # the head's are the embedding's
+    for narrow in (12, 48):
+        expected += table(4 * 48) + attention(TOKENS, 48, 48, narrow=narrow) + mlp(TOKENS, 48, 64)
+    assert counted(space, space.architecture(values)) == expected
+    found = layers(space, depth=2, blocks__0__kv_heads=2, blocks__1__kv_heads=8)
+    mix = found["blocks.0.attention.mix"]
+    assert (mix.heads, mix.kv_heads, mix.c_in, mix.c_out) == (8, 2, 48, 48)
+    assert found["blocks.1.attention.mix"].kv_heads == 0  # as many: plain attention
+
+
+def test_as_many_heads_as_ever_are_the_same_space() -> None:
+    """Nothing of an outline changes where nothing is written, and a tie to ``heads`` changes no layer."""
+    text = "embed: 48, depth: 1, heads: {choice: [4, 8]}"
+    plain, tied = gpt(text), gpt(text + ", kv_heads: {tie: heads}")
+    assert plain.outline == tied.outline
+    assert "kv_heads" not in str(plain.outline.to_json())
+
+
+def test_largest_forms_are_those_of_the_largest_architecture() -> None:
+    """More heads of queries make keys narrower: the divisor counts at its least."""
+    space = small("gpt_grouped")
+    assert space.extents["blocks.0.attention.keys"].c_out == 24
+    found = [a for a in space.enumerate() if a["heads"] == 4 and a["blocks.0.kv_heads"] == 4 and a["embed"] == 24]
+    assert {y.c_out for y in space.outline.layers(found[0]) if y.path == "blocks.0.attention.keys"} == {24}
+    assert Outline.from_json(space.outline.to_json()) == space.outline
+
+
+def test_heads_that_never_meet_need_not_divide() -> None:
+    """3 heads of keys and values where there are 6 of queries, else 4."""
+    shared = "{choice: [3, 6], when: {heads: 6}, else: 4}"
+    space = gpt(f"embed: 24, depth: 1, heads: {{choice: [6, 8]}}, kv_heads: {shared}")
+    assert {y.kv_heads for a in space.enumerate() for y in space.outline.layers(a) if y.kind == "attention"} == {
+        0,
+        3,
+        4,
+    }
+
+
+def test_the_attention_to_the_encoder_has_its_own() -> None:
+    space = small("transformer_grouped")
+    assert {c.name for c in space.choices} == {
+        "encoder.kv_heads", "decoder.depth",
+        *(f"decoder.{i}.{key}" for i in range(2) for key in ("heads", "cross_kv_heads")),
+    }  # fmt: skip
+    values = {"encoder__kv_heads": 1, "decoder__depth": 1, "decoder__0__heads": 2, "decoder__0__cross_kv_heads": 1}
+    found = layers(space, **values)
+    heads = {path: (y.heads, y.kv_heads) for path, y in found.items() if y.kind == "attention"}
+    assert heads == {
+        "encoder.0.attention.mix": (4, 1), "decoder.0.attention.mix": (2, 0), "decoder.0.cross.mix": (4, 1),
+    }  # fmt: skip
+    assert [found[f"decoder.0.cross.{name}"].c_out for name in ("queries", "keys", "values")] == [16, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("rest", "problem"),
+    [
+        (
+            "embed: 24, depth: 1, heads: {choice: [4, 6]}, kv_heads: {choice: [1, 4]}",
+            "space.yaml:1:105: 6 heads cannot share 4 heads of keys and values [wrong-shape]\n"
+            "  hint: every number of kv_heads must divide each number of heads that it may meet",
+        ),
+        (
+            "embed: 24, depth: 1, heads: 4, kv_heads: two",
+            "space.yaml:1:90: kv_heads must be a whole number [wrong-type]",
+        ),
+    ],
+)
+def test_problems(rest: str, problem: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(problem)) as caught:
+        gpt(rest)
+    assert list(map(str, caught.value.problems)) == [problem]
