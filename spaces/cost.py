@@ -118,6 +118,7 @@ def of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, I
 
 _PARAMETERS: dict[str, Callable[[Columns], Ints]] = {
     "norm": lambda c: 2 * c.c_in,
+    "rms_norm": lambda c: c.c_in,
     "embedding": lambda c: c.rows * c.c_out,
     "position": lambda c: c.c_in * c.h * c.w,
     "class_token": lambda c: c.c_in,

@@ -103,6 +103,7 @@ RULES: Mapping[str, Callable[[Sequence[Shape], Sizes], Shape]] = {
     "multiply": _same,  # by the second input, which may be one place per channel
     "concat": _concat,
     "norm": _same,  # over the features of each token, with scale and shift; a batch norm is a field of its conv
+    "rms_norm": _same,  # the same without a mean and a shift
     "activation": _same,
     "attention": _same,  # queries, keys, values; heads of values are as wide as those of queries
     "embedding": _linear,  # tokens to features; ``rows`` entries

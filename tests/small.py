@@ -88,6 +88,7 @@ model:
           b: [conv: {out: {choice: [4, 8]}, dilation: 2, norm: false, activation: hard_swish}]
           c: [pool: {kind: avg, kernel: 2, stride: 1}]
     - norm
+    - rms_norm
     - position
     - pool: {kind: max, kernel: 2, stride: 2}
     - optional: [conv: {out: 6, kernel: 3, bias: false, norm: false}]
@@ -116,6 +117,7 @@ model:
   depth: {choice: [1, 2]}
   heads: {choice: [4, 8]}
   kv_heads: {choice: [1, 2, 4], per: block}
+  norm: rms
   mlp_ratio: 2
 """,
     "transformer_grouped": """
@@ -124,7 +126,7 @@ model:
   tokens: 5
   vocabulary: 19
   encoder: {depth: 1, embed: 16, heads: 4, kv_heads: {choice: [1, 4]}, ffn: 24}
-  decoder: {depth: {choice: [1, 2]}, embed: 12, head_dim: 4, heads: {choice: [2, 4], per: block},
+  decoder: {depth: {choice: [1, 2]}, norm: rms, embed: 12, head_dim: 4, heads: {choice: [2, 4], per: block},
     kv_heads: {tie: heads}, cross_heads: 4, cross_kv_heads: {choice: [1, 2], per: block}, ffn: 16}
 """,
     "graph_pictures": """

@@ -96,7 +96,7 @@ def _inputs(key: LayerKey) -> dict[str, Placed]:
     def placed(c: int, h: int, w: int) -> Placed:
         lies = READS.get(key.op, key.lies)
         form = "picture" if lies == "picture" else "vector" if h * w == 1 else "tokens"
-        if form == "tokens" and key.op in ("linear", "norm"):
+        if form == "tokens" and key.op in ("linear", "norm", "rms_norm"):
             return Placed("rows", "tokens", c, h, w)
         return Placed(form, form, c, h, w)
 

@@ -24,7 +24,7 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     depth, sizes = needed(model, "depth", DEEPEST, problems), Sizes.read(model, problems)
     hidden = needed(model, "hidden", WIDEST, problems) if model.has("hidden") else None
     embedding = builder.add(Record("embedding", "embedding", (INPUT,), width, rows=classes))
-    before = norm(builder, top, builder.add(Record("position", "position", (embedding,))))
+    before = norm(builder, top, builder.add(Record("position", "position", (embedding,))), sizes.norm)
     for scope in stack(builder, depth, top, top.enter("blocks")):
         if hidden is None:
             before = _block(Block(builder, scope, sizes, width, norm_first=False), before)
@@ -32,7 +32,7 @@ def read(model: Section, builder: Builder, classes: int) -> None:
             inner = _narrow(builder, scope, sizes, hidden, before)
             before = linear(builder, scope.enter("leave"), inner, width)
     head = top.enter("head")
-    changed = norm(builder, head, linear(builder, head.enter("transform"), before, width, "gelu"))
+    changed = norm(builder, head, linear(builder, head.enter("transform"), before, width, "gelu"), sizes.norm)
     linear(builder, head.enter("tokens"), changed, classes, weight_of=embedding)
 
 

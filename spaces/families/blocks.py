@@ -3,7 +3,8 @@
 A block's residual stream has one width. Queries, keys and values are three linear layers; they have ``head_dim``
 features per head if that is given, else ``attention`` features in all, else as many as the stream. With ``kv_heads``
 keys and values have so many heads, each read by ``heads / kv_heads`` heads of queries (grouped-query attention, Ainslie
-et al. 2023). The MLP has ``mlp_ratio`` times the features of the stream inside, or ``ffn`` of its own.
+et al. 2023). The MLP has ``mlp_ratio`` times the features of the stream inside, or ``ffn`` of its own. With ``norm:
+rms`` the norms have neither a mean nor a shift (RMSNorm, Zhang & Sennrich 2019).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from spaces.language import Builder, Option, Scope, fraction, take, whole
 from spaces.layers import Chosen, Field, Record, Scaled
 from spaces.yaml import Problems, Section
 
+NORMS = {"layer": "norm", "rms": "rms_norm"}
+"""``norm`` as it is written -> kind of layer."""
 DEEPEST, WIDEST = 1_000, 1_000_000  # far beyond use; a slip of the finger must not fill the memory
 
 
@@ -49,6 +52,7 @@ class Sizes:
     head_dim: int | None = None
     attention: int | None = None
     kv_heads: Option | None = None
+    norm: str = "norm"  # kind of layer
 
     @classmethod
     def read(cls, section: Section, problems: Problems, level: str = "network") -> Sizes:
@@ -69,6 +73,7 @@ class Sizes:
             head_dim=section.integer("head_dim", None, at_least=1, at_most=WIDEST),
             attention=section.integer("attention", None, at_least=1, at_most=WIDEST),
             kv_heads=optional(section, "kv_heads", DEEPEST, problems),
+            norm=NORMS[section.text("norm", "layer", among=NORMS)],
         )
 
 
@@ -140,10 +145,10 @@ class Block:
 
     def _residual(self, name: str, before: str, layers: Callable[[Scope, str], str]) -> str:
         place = self.scope.enter(name)
-        made = layers(place, norm(self.builder, place, before) if self.norm_first else before)
+        made = layers(place, norm(self.builder, place, before, self.sizes.norm) if self.norm_first else before)
         # The skip stands second: where the block is absent all its layers pass on their first input, which is the skip.
         add = self.builder.add(Record(place.named("add"), "add", (made, before), exists_when=place.when))
-        return add if self.norm_first else norm(self.builder, place, add)
+        return add if self.norm_first else norm(self.builder, place, add, self.sizes.norm)
 
 
 def linear(
@@ -156,6 +161,6 @@ def linear(
     return builder.add(replace(record, precision=precision, bias=bias, weight_of=weight_of))
 
 
-def norm(builder: Builder, scope: Scope, before: str) -> str:
-    """The layer ``norm`` in ``scope``: over the features of each token."""
-    return builder.add(Record(scope.named("norm"), "norm", (before,), exists_when=scope.when))
+def norm(builder: Builder, scope: Scope, before: str, kind: str) -> str:
+    """The layer ``norm`` of this kind in ``scope``: over the features of each token."""
+    return builder.add(Record(scope.named("norm"), kind, (before,), exists_when=scope.when))

@@ -24,5 +24,5 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     for scope in stack(builder, depth, top, top.enter("blocks")):
         block = Block(builder, scope, sizes, width)
         before = block.mlp(block.attention(before, causal=True))
-    last = norm(builder, top, before)
+    last = norm(builder, top, before, sizes.norm)
     linear(builder, top.enter("head"), last, classes, bias=False, weight_of=embedding if tied else None)

@@ -169,6 +169,7 @@ LAYERS: dict[str, Callable[[Item], Tensor]] = {
     "depthwise": _conv,
     "linear": _linear,
     "norm": _same,
+    "rms_norm": _same,
     "activation": _activation,
     "pool": _pool,
     "attention": _attention,

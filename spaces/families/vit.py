@@ -27,5 +27,5 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     for scope in stack(builder, depth, top, top.enter("blocks")):
         block = Block(builder, scope, sizes, width)
         before = block.mlp(block.attention(before))
-    first = builder.add(Record("first", "first", (norm(builder, top, before),)))
+    first = builder.add(Record("first", "first", (norm(builder, top, before, sizes.norm),)))
     linear(builder, top.enter("classifier"), first, classes)

@@ -93,6 +93,13 @@ def test_a_norm_is_over_the_features_of_each_place_of_a_picture_too() -> None:
     assert_close(network("    - norm\n")(x), F.layer_norm(x.movedim(1, -1), (2,)).movedim(-1, 1))
 
 
+def test_an_rms_norm_has_neither_mean_nor_shift() -> None:
+    x = noise(3, 2, 5, 7)
+    wanted = x / (x.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+    assert_close(network("    - rms_norm\n")(x), wanted)
+    assert "RMSNorm" in repr(network("    - rms_norm\n"))
+
+
 # --- what goes in and comes out ---------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ KINDS: Mapping[str, Emit] = {
     "norm": tokens.norm,
     "pool": pools.pool,
     "position": tokens.position,
+    "rms_norm": tokens.norm,
     "shuffle": reshapes.shuffle,
     "sinusoid": attention.sinusoid,
     "tokens": reshapes.tokens,

@@ -89,6 +89,34 @@ def test_the_attention_to_the_encoder_has_its_own() -> None:
     assert [found[f"decoder.0.cross.{name}"].c_out for name in ("queries", "keys", "values")] == [16, 4, 4]
 
 
+# --- norms ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "norms"),
+    [
+        (f"{GPT}, embed: 8, depth: 2, heads: 2", 5),
+        ("family: vit, input: [3, 8, 8], classes: 3, patch: 4, embed: 8, depth: 2, heads: 2", 5),
+        (f"family: bert, tokens: {TOKENS}, vocabulary: {VOCABULARY}, embed: 8, depth: 2, heads: 2", 6),
+    ],
+)
+def test_an_rms_norm_learns_a_gain_alone(text: str, norms: int) -> None:
+    """8 shifts fewer for each norm; every norm of the network is one."""
+    plain, rms = from_text(f"model: {{{text}, norm: layer}}"), from_text(f"model: {{{text}, norm: rms}}")
+    assert counted(rms) == counted(plain) + table(-8 * norms)
+    kinds = [[r.kind for r in space.outline.records] for space in (plain, rms)]
+    assert [kind.replace("rms_norm", "norm") for kind in kinds[1]] == kinds[0]
+    assert kinds[1].count("rms_norm") == norms
+
+
+def test_each_side_of_a_transformer_has_its_norms() -> None:
+    kinds = {(r.path.split(".")[0], r.kind) for r in small("transformer_grouped").outline.records if "norm" in r.kind}
+    assert kinds == {("encoder", "norm"), ("decoder", "rms_norm")}
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("rest", "problem"),
     [
@@ -100,6 +128,11 @@ def test_the_attention_to_the_encoder_has_its_own() -> None:
         (
             "embed: 24, depth: 1, heads: 4, kv_heads: two",
             "space.yaml:1:90: kv_heads must be a whole number [wrong-type]",
+        ),
+        (
+            "embed: 24, depth: 1, heads: 4, norm: rmsnorm",
+            "space.yaml:1:86: unknown name 'rmsnorm' for 'space.model.norm' [unknown-name]\n"
+            "  hint: did you mean 'rms'?",
         ),
     ],
 )
