@@ -110,6 +110,7 @@ RULES: Mapping[str, Callable[[Sequence[Shape], Sizes], Shape]] = {
     "position": _same,  # adds a learned vector to each place
     "class_token": _class_token,  # puts a learned token before the others
     "sinusoid": _same,  # adds fixed waves to each place
+    "rotary": _same,  # turns the features of each head by angles that grow with the token's number
     "append": _append,  # the tokens of one input after those of another
     "channel": _channel,  # the one channel of its input whose number ``rows`` says
     "tokens": _tokens,  # places become tokens

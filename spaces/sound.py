@@ -71,6 +71,11 @@ def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore
         )
     if c.record.kind == "attention":
         yield from _attention(c, table, given)
+    if c.record.kind == "rotary":
+        yield (
+            c.c_in % (2 * np.maximum(c.heads, 1)) > 0,
+            lambda i: f"{c.c_in[i]} features in {c.heads[i]} heads are not pairs, which rotary positions turn",
+        )
     if c.record.kind == "add":
         shapes = [_of(column, table, given) for column in c.inputs.T]
         for other in shapes[1:]:

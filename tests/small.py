@@ -113,10 +113,11 @@ model:
   family: gpt
   tokens: 6
   vocabulary: 19
-  embed: {choice: [16, 24]}
+  embed: {choice: [16, 32]}
   depth: {choice: [1, 2]}
   heads: {choice: [4, 8]}
   kv_heads: {choice: [1, 2, 4], per: block}
+  positions: rotary
   norm: rms
   mlp_ratio: 2
 """,
@@ -126,7 +127,8 @@ model:
   tokens: 5
   vocabulary: 19
   encoder: {depth: 1, embed: 16, heads: 4, kv_heads: {choice: [1, 4]}, ffn: 24}
-  decoder: {depth: {choice: [1, 2]}, norm: rms, embed: 12, head_dim: 4, heads: {choice: [2, 4], per: block},
+  decoder: {depth: {choice: [1, 2]}, norm: rms, embed: 12, heads: {choice: [2, 4], per: block},
+    head_dim: {choice: [2, 4], per: block},
     kv_heads: {tie: heads}, cross_heads: 4, cross_kv_heads: {choice: [1, 2], per: block}, ffn: 16}
 """,
     "graph_pictures": """

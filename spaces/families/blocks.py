@@ -9,13 +9,13 @@ rms`` the norms have neither a mean nor a shift (RMSNorm, Zhang & Sennrich 2019)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from spaces.choice import Value
 from spaces.language import Builder, Option, Scope, fraction, take, whole
 from spaces.layers import Chosen, Field, Record, Scaled
-from spaces.yaml import Problems, Section
+from spaces.yaml import Mark, Problems, Section
 
 NORMS = {"layer": "norm", "rms": "rms_norm"}
 """``norm`` as it is written -> kind of layer."""
@@ -49,7 +49,7 @@ class Sizes:
     inner: Option
     level: str
     ratio: bool  # of the MLP to the stream
-    head_dim: int | None = None
+    head_dim: Option | None = None
     attention: int | None = None
     kv_heads: Option | None = None
     norm: str = "norm"  # kind of layer
@@ -70,7 +70,7 @@ class Sizes:
             else needed(section, "ffn", WIDEST, problems),
             level=level,
             ratio=ratio,
-            head_dim=section.integer("head_dim", None, at_least=1, at_most=WIDEST),
+            head_dim=optional(section, "head_dim", WIDEST, problems),
             attention=section.integer("attention", None, at_least=1, at_most=WIDEST),
             kv_heads=optional(section, "kv_heads", DEEPEST, problems),
             norm=NORMS[section.text("norm", "layer", among=NORMS)],
@@ -87,6 +87,7 @@ class Block:
     width: Value | Chosen
     norm_first: bool = True
     activation: str = "gelu"
+    rotary: bool = False  # positions, of queries and keys
 
     def attention(self, before: str, causal: bool = False, memory: str | None = None, name: str = "attention") -> str:
         """Attention of the stream to itself, or to the ``memory``, whose choices are named ``<name>_heads``."""
@@ -98,12 +99,18 @@ class Block:
         def layers(place: Scope, stream: str) -> str:
             other = memory or stream
             made = (("queries", stream, width), ("keys", other, narrow), ("values", other, narrow))
-            parts = tuple(linear(self.builder, place.enter(part), source, size) for part, source, size in made)
-            mix = Record(place.named("mix"), "attention", parts, heads=heads, causal=causal, exists_when=place.when)
-            mixed = self.builder.add(replace(mix, kv_heads=0 if shared == heads else shared))
+            parts = [linear(self.builder, place.enter(part), source, size) for part, source, size in made]
+            if self.rotary:
+                parts[:2] = [self._turned(place, part, n) for part, n in zip(parts[:2], (heads, shared), strict=True)]
+            mix = Record(place.named("mix"), "attention", tuple(parts), heads=heads, exists_when=place.when)
+            fewer = 0 if shared == heads else shared
+            mixed = self.builder.add(replace(mix, kv_heads=fewer, causal=causal))
             return linear(self.builder, place.enter("output"), mixed, self.width)
 
         return self._residual(name, before, layers)
+
+    def _turned(self, place: Scope, path: str, heads: Value | Chosen) -> str:
+        return self.builder.add(Record(f"{path}.rotary", "rotary", (path,), heads=heads, exists_when=place.when))
 
     def mlp(self, before: str) -> str:
         """Two linear layers with an activation between them."""
@@ -133,15 +140,26 @@ class Block:
     def _attended(self, heads: Value | Chosen, shared: Value | Chosen) -> tuple[Field, Field]:
         """Features of all queries, and of all keys and as many values."""
         if self.sizes.head_dim is not None:
-            return Scaled(heads, self.sizes.head_dim), Scaled(shared, self.sizes.head_dim)
+            each = self.builder.field(self.sizes.head_dim, self.scope, "head_dim", self.sizes.level)
+            self._in_pairs(map(int, self.builder.values_of(each)), self.sizes.head_dim.mark)
+            return Scaled(heads, each), Scaled(shared, each)
         width: Value | Chosen = self.sizes.attention or self.width
+        widths = set()
         for features, number in self.builder.together(self.scope, width, heads):
             if int(features) % int(number):
                 said = f"{features} features cannot be parted into {number} heads"
                 hint = "leave one of the two out, or give head_dim"
                 self.builder.problems.add(self.sizes.heads.mark, said, "wrong-shape", hint)
                 break
+            widths.add(int(features) // int(number))
+        self._in_pairs(sorted(widths), self.sizes.heads.mark)
         return width, width if shared == heads else Scaled(width, shared, over=heads)
+
+    def _in_pairs(self, widths: Iterable[int], mark: Mark) -> None:
+        odd = next((width for width in widths if self.rotary and width % 2), None)
+        if odd is not None:
+            said = f"rotary positions turn pairs of features, and a head has {odd}"
+            self.builder.problems.add(mark, said, "wrong-shape", "give each head an even number of features")
 
     def _residual(self, name: str, before: str, layers: Callable[[Scope, str], str]) -> str:
         place = self.scope.enter(name)

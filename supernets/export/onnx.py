@@ -17,7 +17,9 @@ from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
 from supernets.plain import Network, fresh_network
 
-_AS_BEFORE = frozenset({*WEIGHTED, "norm", "rms_norm", "attention", "add", "multiply", "concat", "activation"})
+_AS_BEFORE = frozenset(
+    {*WEIGHTED, "norm", "rms_norm", "attention", "rotary", "add", "multiply", "concat", "activation"}
+)
 """Kinds over features, which leave the form that torch has as it is."""
 
 

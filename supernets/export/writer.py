@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 IR_VERSION, OPSET = 10, 21
 NEWER_IR_VERSION, NEWER_OPSET = 11, 23
-NEWER = frozenset({"Attention", "RMSNormalization"})
+NEWER = frozenset({"Attention", "RMSNormalization", "RotaryEmbedding"})
 """Operators that the newer set is the first to have."""
 Floats = NDArray[np.float32]
 

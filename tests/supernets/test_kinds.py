@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from spaces import Architecture
 from spaces.randomness import generator
 from supernets import NotBuildable, build, check, export, extract, fresh_network
+from supernets.functions.attention import rotary
 from supernets.plain import Network
 from tests.examples import space_of
 from tests.small import inputs, small
@@ -91,6 +92,30 @@ def test_heads_of_queries_share_those_of_keys_and_values() -> None:
 def test_a_norm_is_over_the_features_of_each_place_of_a_picture_too() -> None:
     x = noise(3, 2, 5, 7)
     assert_close(network("    - norm\n")(x), F.layer_norm(x.movedim(1, -1), (2,)).movedim(-1, 1))
+
+
+def test_rotary_positions_turn_pairs_of_features() -> None:
+    """As complex numbers times exp(i angle) (RoFormer, equation 34); so a product tells how far two tokens are apart."""
+    layer = next(
+        y
+        for y in fresh_network(
+            space_of(
+                "model: {family: gpt, tokens: 9, vocabulary: 5, embed: 12, depth: 1, heads: 2, positions: rotary}"
+            ),
+            NO_CHOICE,
+        ).layers
+        if y.kind == "rotary"
+    )
+    x = noise(2, 9, 12).double()
+    angles = torch.outer(torch.arange(9.0).double(), 10_000 ** (-torch.arange(0, 6, 2).double() / 6))
+    numbers = torch.view_as_complex(x.reshape(2, 9, 2, 3, 2)) * torch.polar(torch.ones_like(angles), angles)[:, None]
+    assert_close(rotary(layer, x), torch.view_as_real(numbers).reshape(2, 9, 12))
+    same = noise(1, 1, 12).expand(1, 9, 12)
+    products = rotary(layer, same)[0] @ rotary(layer, same.flip(2))[0].T
+    assert_close(products.diagonal(2), products[0, 2].expand(7), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(products.diagonal(2), products[2, 0].expand(7))
+    assert rotary(layer, x.half()).dtype == torch.float16
+    assert_close(rotary(layer, x[:, :4]), rotary(layer, x)[:, :4])
 
 
 def test_an_rms_norm_has_neither_mean_nor_shift() -> None:

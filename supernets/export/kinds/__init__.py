@@ -36,6 +36,7 @@ KINDS: Mapping[str, Emit] = {
     "pool": pools.pool,
     "position": tokens.position,
     "rms_norm": tokens.norm,
+    "rotary": attention.rotary,
     "shuffle": reshapes.shuffle,
     "sinusoid": attention.sinusoid,
     "tokens": reshapes.tokens,
