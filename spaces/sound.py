@@ -70,12 +70,10 @@ def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore
             lambda i: f"{c.c_in[i]} channels into {c.c_out[i]} cannot be parted into {c.groups[i]} groups",
         )
     if c.record.kind == "attention":
-        yield from _attention(c, table, given)
-    if c.record.kind == "rotary":
-        yield (
-            c.c_in % (2 * np.maximum(c.heads, 1)) > 0,
-            lambda i: f"{c.c_in[i]} features in {c.heads[i]} heads are not pairs, which rotary positions turn",
-        )
+        heads = np.maximum(c.heads, 1)
+        shared = np.where(c.kv_heads > 0, c.kv_heads, heads)
+        yield c.c_in % heads > 0, lambda i: f"{c.c_in[i]} features cannot be parted into {heads[i]} heads"
+        yield heads % shared > 0, lambda i: f"{heads[i]} heads cannot share {shared[i]} heads of keys and values"
     if c.record.kind == "add":
         shapes = [_of(column, table, given) for column in c.inputs.T]
         for other in shapes[1:]:
@@ -85,21 +83,6 @@ def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore
                     f"it adds {_x(shapes[0][:, i])} and {_x(other[:, i])} (channels x height x width)"
                 ),
             )
-
-
-def _attention(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore[no-untyped-def]
-    heads = np.maximum(c.heads, 1)
-    shared = np.where(c.kv_heads > 0, c.kv_heads, heads)
-    yield c.c_in % heads > 0, lambda i: f"{c.c_in[i]} features cannot be parted into {heads[i]} heads"
-    yield heads % shared > 0, lambda i: f"{heads[i]} heads cannot share {shared[i]} heads of keys and values"
-    for name, column in zip(("keys", "values"), c.inputs.T[1:], strict=True):
-        wide, needed = _of(column, table, given)[0], c.c_in // heads * shared
-        yield (
-            wide != needed,
-            lambda i, name=name, wide=wide, needed=needed: (
-                f"its {name} have {wide[i]} features, and {shared[i]} heads as wide as its queries' have {needed[i]}"
-            ),
-        )
 
 
 def _of(column: Ints, table: tuple[Columns, ...], given: Ints) -> Ints:

@@ -160,6 +160,7 @@ model:
     - class_token
     - position
     - residual: [norm, {attention: {heads: {choice: [1, 2]}}}]
+    - residual: [rms_norm, {attention: {heads: 4, kv_heads: {choice: [1, 2, 4]}}}]
     - residual: [{linear: {out: {choice: [5, 7]}, activation: gelu}}, {linear: {out: {tie: layers.0.out}}}]
     - one_of:
         first: [first]

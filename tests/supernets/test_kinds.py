@@ -95,17 +95,9 @@ def test_a_norm_is_over_the_features_of_each_place_of_a_picture_too() -> None:
 
 
 def test_rotary_positions_turn_pairs_of_features() -> None:
-    """As complex numbers times exp(i angle) (RoFormer, equation 34); so a product tells how far two tokens are apart."""
-    layer = next(
-        y
-        for y in fresh_network(
-            space_of(
-                "model: {family: gpt, tokens: 9, vocabulary: 5, embed: 12, depth: 1, heads: 2, positions: rotary}"
-            ),
-            NO_CHOICE,
-        ).layers
-        if y.kind == "rotary"
-    )
+    """As complex numbers times exp(i angle) (RoFormer, equation 34): products tell how far two tokens are apart."""
+    text = "model: {family: gpt, tokens: 9, vocabulary: 5, embed: 12, depth: 1, heads: 2, positions: rotary}"
+    layer = next(y for y in space_of(text).outline.layers(NO_CHOICE) if y.kind == "rotary")
     x = noise(2, 9, 12).double()
     angles = torch.outer(torch.arange(9.0).double(), 10_000 ** (-torch.arange(0, 6, 2).double() / 6))
     numbers = torch.view_as_complex(x.reshape(2, 9, 2, 3, 2)) * torch.polar(torch.ones_like(angles), angles)[:, None]
