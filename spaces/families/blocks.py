@@ -24,7 +24,8 @@ DEEPEST, WIDEST = 1_000, 1_000_000  # far beyond use; a slip of the finger must 
 
 def optional(section: Section, key: str, at_most: int, problems: Problems) -> Option | None:
     """A whole number that may be written, and chosen."""
-    return needed(section, key, at_most, problems) if section.has(key) else None
+    found = take(section, key, whole(1, at_most, key), 1, problems)
+    return found if section.has(key) else None
 
 
 def needed(section: Section, key: str, at_most: int, problems: Problems) -> Option:

@@ -3,8 +3,8 @@
 ``tokens`` numbers below ``vocabulary`` are embedded, positions are added, causal blocks with norms first follow, and a
 linear head without bias gives the next token. ``positions`` are ``learned`` (as published), a ``sinusoid`` (Vaswani et
 al. 2017), or ``none``; ``rotary`` ones (Su et al. 2021) turn queries and keys instead. With ``tied`` (as published) the
-head has the embedding's weight. Choices: ``embed``, ``depth``, and ``heads`` and ``mlp_ratio`` (or ``ffn``) of the
-network or ``per: block``.
+head has the embedding's weight. Choices: ``embed``, ``depth``, and ``heads``, ``kv_heads``, ``head_dim`` and
+``mlp_ratio`` (or ``ffn``) of the network or ``per: block``.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 The input is two sequences of as many ``tokens``, numbers below ``vocabulary``: source and target. Each side embeds its
 own and adds fixed waves; blocks have ReLU and norms after their adds. The ``encoder`` has a fixed ``depth``, the
-decoder's may be chosen. Of each side ``embed``, and ``heads`` and ``ffn`` (or ``mlp_ratio``) of the side or ``per:
-block``, may be chosen; of the decoder's blocks also ``cross_heads`` and ``cross_kv_heads``, of the attention to the
-encoder, and ``cross_reach``: -1 attends to the last block of the encoder, 1 to the last two, 2 to the last three, the
-tokens of one after those of the other. With ``tied`` (as published) the head has the weight of the target's embedding.
+decoder's may be chosen. Of each side ``embed``, and ``heads``, ``kv_heads``, ``head_dim`` and ``ffn`` (or
+``mlp_ratio``) of the side or ``per: block``, may be chosen; of the decoder's blocks also ``cross_heads`` and
+``cross_kv_heads``, of the attention to the encoder, and ``cross_reach``: -1 attends to the last block of the encoder, 1
+to the last two, 2 to the last three, the tokens of one after those of the other. With ``tied`` (as published) the head
+has the weight of the target's embedding.
 """
 
 from __future__ import annotations

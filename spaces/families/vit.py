@@ -2,7 +2,8 @@
 
 A convolution makes tokens of ``patch`` x ``patch`` pixels, a class token stands before them, learned positions are
 added, blocks with norms first follow, and a classifier reads the class token. Choices: ``embed``, ``depth``, and
-``heads`` and ``mlp_ratio`` (or ``ffn``) of the network or ``per: block``. AutoFormer's relative positions are not part.
+``heads``, ``kv_heads``, ``head_dim`` and ``mlp_ratio`` (or ``ffn``) of the network or ``per: block``. AutoFormer's
+relative positions are not part.
 """
 
 from __future__ import annotations
