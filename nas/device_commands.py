@@ -80,7 +80,8 @@ def devices(
     from nas import files
     from nas.report.tables import devices_table
     from predictors.latency import Target
-    from predictors.latency.capability import SCHEMA, capabilities
+    from predictors.latency.capability import capabilities
+    from spaces.menu import SCHEMA
 
     found = checked(lambda: capabilities(threads))
     menu = {"schema": SCHEMA, "device": Target(threads=threads).fingerprint(), "menu": [asdict(c) for c in found]}

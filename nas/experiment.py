@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import files
 from nas.datasets import ENTRY, MOST_BATCH, Data, check_network, data_schema, read_data
 from nas.objectives import OBJECTIVES
 from nas.own_model import OUTLINE, OWN_KEYS, WEIGHTS, OwnModel, own_schema
@@ -15,7 +17,8 @@ from nas.plugins import check_allowed
 from nas.schemes import DEFAULT, check_scheme, read_scheme, train_schema
 from spaces import Space
 from spaces.load import locate, read_space, zoo
-from spaces.yaml import Problems, Section, plain, read_file, read_text
+from spaces.menu import Menu
+from spaces.yaml import Problems, Section, nearest_file, plain, read_file, read_text
 from spaces.yaml.schema import Recorder
 from spaces.yaml.schema import schema as json_schema
 from spaces.yaml.writer import dump
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
 BACKENDS = ("onnxruntime",)
+MENU = "menu.json"
+_WRITE = "write it with: nas devices --out FILE"
 STRATEGIES = (
     "random",
     "low_discrepancy",
@@ -67,17 +72,23 @@ class Train:
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network will run: backend, threads, images per call."""
+    """Where the network will run: backend, threads, images per call.
+
+    ``menu``: what the device does with precisions, if it is not the backend's own; ``simulated``: whether precisions
+    without a kernel may be searched too.
+    """
 
     backend: str = "onnxruntime"
     threads: int = 1
     batch: int = 1
+    menu: Menu | None = None
+    simulated: bool = False
 
     def target(self) -> Target:
         """As the room of predictors takes it."""
         from predictors.latency import Target
 
-        return Target(**asdict(self))
+        return Target(self.backend, self.threads, self.batch)
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,19 @@ class Experiment:
     own: OwnModel | None = None
     program: bool = False
 
+    @cached_property
+    def searched(self) -> Space:
+        """What is drawn from, priced and searched: the space with the precisions that the device's menu allows.
+
+        Real kernels; containers too where size is an objective or has a budget; simulated ones if asked for. Raises
+        :class:`spaces.restrict.NothingLeft`, a ``ValueError``.
+        """
+        from predictors.latency.menu import menu_of
+
+        menu = self.device.menu or menu_of(self.device.target())
+        size = "size_bytes" in {*self.search.objectives, *self.search.budget}
+        return self.space.restrict(menu.keeping(size, self.device.simulated))
+
     @property
     def family(self) -> str:
         """The family that the model section names."""
@@ -130,7 +154,10 @@ class Experiment:
         return None if self.data.root is None else self.source.parent / self.data.root
 
     def resolved(self) -> str:
-        """The file as YAML that means the same anywhere: name, budget and folder of the data written out."""
+        """The file as YAML that means the same anywhere: name, budget and folder of the data written out.
+
+        A menu is the file :data:`MENU` beside it.
+        """
         document = plain(read_text(self.text, str(self.source)))
         assert isinstance(document, dict)
         document["name"] = self.space.name
@@ -139,6 +166,8 @@ class Experiment:
             weights = {} if self.own.weights is None else {"weights": WEIGHTS}
             document["model"] = {"outline": OUTLINE, **weights}
         document["search"] = {**document.get("search", {}), "budget": dict(self.search.budget)}
+        if self.device.menu is not None:
+            document["device"]["menu"] = MENU
         if self.root is not None:
             document["data"] = {**document["data"], "root": str(self.root.resolve())}
         return dump(document)
@@ -163,7 +192,7 @@ class Experiment:
             "space": self.space.digest,
             "data": asdict(self.data),
             "train": asdict(self.train),
-            "device": asdict(self.device),
+            "device": {**asdict(self.device), "menu": None if self.device.menu is None else self.device.menu.to_json()},
             "search": {**asdict(self.search), "objectives": list(self.search.objectives)},
         }
 
@@ -194,7 +223,7 @@ def read(path: Path, problems: Problems, plugins: Collection[str] | None = None)
     train = _train(root.section("train"), problems)
     if space is not None:
         check_scheme(root.section("train"), train.scheme, space, problems)
-    device = _device(root.section("device"))
+    device = _device(root.section("device"), path.parent, problems)
     search = _search(root.section("search"), problems, plugins)
     export = root.section("export")
     export.text("format", "onnx", among=["onnx"])
@@ -274,14 +303,36 @@ def _threads(section: Section) -> int:
     return section.integer("threads", 1, at_least=1, at_most=most, hint=hint)
 
 
-def _device(section: Section) -> Device:
+def _device(section: Section, folder: Path, problems: Problems) -> Device:
+    backend = section.text("backend", Device.backend, among=BACKENDS)
     made = Device(
-        backend=section.text("backend", Device.backend, among=BACKENDS),
+        backend=backend,
         threads=_threads(section),
         batch=section.integer("batch", Device.batch, at_least=1, at_most=MOST_BATCH),
+        menu=_menu(section, backend, folder, problems),
+        simulated=section.boolean("simulated", Device.simulated),
     )
     section.finish()
     return made
+
+
+def _menu(section: Section, backend: str, folder: Path, problems: Problems) -> Menu | None:
+    file = section.text("menu", None)
+    if file is None:
+        return None
+    try:
+        menu = Menu.from_json(files.read_json(folder / file), file)
+    except OSError as error:
+        what = f"{folder / file}: {(error.strerror or str(error)).lower()}"
+        problems.add(section.mark("menu"), what, "missing-file", nearest_file(folder / file) or _WRITE)
+    except ValueError as error:
+        problems.add(section.mark("menu"), str(error), "wrong-menu", _WRITE)
+    else:
+        if menu.backend == backend:
+            return menu
+        what = f"{file}: the menu of backend '{menu.backend}', but the device's backend is '{backend}'"
+        problems.add(section.mark("menu"), what, "foreign")
+    return None
 
 
 def _search(section: Section, problems: Problems, plugins: Collection[str] | None) -> Search:

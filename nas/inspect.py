@@ -26,10 +26,15 @@ class NotAnArchitecture(ValueError):
 def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
     """Predicted and supernet quality, predicted latency and counted costs of one architecture.
 
-    ``text``: key of a network the run knows, JSON, or a file of JSON. Raises :class:`NotAnArchitecture`.
+    ``text``: key of a network the run knows, JSON, or a file of JSON. Raises :class:`NotAnArchitecture`, also for one
+    that the device's menu leaves out: nothing of it was measured.
     """
     asked, start = run.experiment(), run.start
     architecture = find(run, asked.space, text)
+    try:
+        asked.searched.architecture(architecture)
+    except ValueError as error:
+        raise NotAnArchitecture(f"not on the menu of the device: {error} [wrong-architecture]") from error
     store, seed, progress = run.store, int(start["seed"]), Progress(terminal, "evaluate")
     with threads(1):
         dataset, batches = dataset_of(asked, seed)

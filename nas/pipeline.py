@@ -87,8 +87,9 @@ class _Pipeline:
         asked, seed, store = self.asked, self.seed, self.run_.store
         with self._stage(1, "build", "data and supernet") as progress:
             dataset, batches = dataset_of(asked, seed)
+            searched = "" if asked.searched is asked.space else f", {asked.searched.size:,} on the menu of the device"
             progress.outcome = (
-                f"space {asked.space.name} of {asked.space.size:,} networks, {len(dataset.train)} training, "
+                f"space {asked.space.name} of {asked.space.size:,} networks{searched}, {len(dataset.train)} training, "
                 f"{len(dataset.validation)} validation and {len(dataset.test)} test images"
             )
         with self._stage(2, "train", f"supernet, {asked.train.epochs} epochs") as progress:
@@ -119,7 +120,7 @@ class _Pipeline:
         limits = dict(self.asked.search.budget)
         share = limits.pop("latency_share", None)
         if share is not None:
-            largest = latency.table.networks[self.asked.space.largest.to_json()].ms
+            largest = latency.table.networks[self.asked.searched.largest.to_json()].ms
             limits["latency_ms"] = share * largest
             said = f"{100 * share:.4g} % of the largest network's {largest:.4f} ms = {limits['latency_ms']:.4f} ms"
             self.terminal.say(f"  budget: {said}")
@@ -133,8 +134,9 @@ class _Pipeline:
         seed, signals = seed_for(self.seed, "search"), Signals(predict.ahead)
         answers = predict if asked.evaluator == "predictor" else Subnets(evaluate, predict)
         main = Plan(
-            "main", space, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals, self.asked.plugins
-        )
+            "main", self.asked.searched, asked.strategy, asked.trials, asked.objectives, aimed, seed, signals,
+            self.asked.plugins,
+        )  # fmt: skip
         with self._stage(5, "search", f"{asked.strategy}, {_words(budget)}") as progress:
             found = {
                 plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in [main, *plans(main)]

@@ -45,7 +45,7 @@ def result(
     chosen = verified.chosen
     return {
         **about,
-        "space": {"name": asked.space.name, "size": asked.space.size},
+        "space": {"name": asked.space.name, "size": asked.space.size, "searched": asked.searched.size},
         "budget": dict(verified.budget),
         "budget_met": chosen is not None,
         "chosen": None if chosen is None else chosen["key"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import experiment, files
-from nas.experiment import Experiment
+from nas.experiment import MENU, Experiment
 from nas.ledger import Ledger
 from nas.own_model import OUTLINE, WEIGHTS
 from nas.store import Store
@@ -40,6 +40,8 @@ class Run:
             files.write_json(folder / OUTLINE, stored.to_json(asked.space))
             if asked.own.weights is not None:
                 files.write_atomic(folder / WEIGHTS, asked.own.weights)
+        if asked.device.menu is not None:
+            files.write_json(folder / MENU, asked.device.menu.to_json(), indent=2)
         files.write_atomic(folder / EXPERIMENT, asked.resolved().encode())
         run = cls(folder, asked.plugins)
         run.ledger.append(

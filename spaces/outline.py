@@ -127,7 +127,9 @@ def _plain(value: Any) -> Any:
 
 
 def _of_batch(batch: Batch, name: str) -> tuple[Bools, list[Value], Ints]:
-    column = batch.space.column[name]
+    column = batch.space.column.get(name)
+    if column is None:  # nothing in a restricted space makes it present
+        return np.zeros(len(batch), np.bool_), [0], np.zeros(len(batch), np.int64)
     codes = batch.codes[:, column].astype(np.int64)
     return codes >= 0, list(batch.space.choices[column].values), np.maximum(codes, 0)
 

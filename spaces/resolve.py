@@ -120,7 +120,7 @@ def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]])
         case str():
             return (precision.parse(field),)
         case Chosen():
-            return tuple(precision.parse(str(v)) for v in choices[field.name])
+            return tuple(precision.parse(str(v)) for v in choices.get(field.name, ()))
         case Split():
             parts = [getattr(field, f.name) for f in fields(field)]
             return tuple(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spaces.batch import Batch
+from spaces.extremes import with_words
 from spaces.layers import WEIGHTED, Columns, Ints
 from spaces.precision import Place, Precision, Refused, refusal
 from spaces.randomness import generator
@@ -56,7 +57,8 @@ def _some(space: Space) -> Batch:
     """The extremes of a space and some architectures drawn from it."""
     rng = generator(0, "spaces.sound")
     drawn = [space.sample_many(_DRAWN, rng, by_choice).codes for by_choice in (False, True)]
-    extremes = space.batch([space.extreme(min, "float"), space.largest]).codes
+    ends = [with_words(space, pick, "float", {}) for pick in (min, max)]  # nothing is counted of what may be unsound
+    extremes = space.batch(ends).codes
     return Batch(space, np.concatenate([extremes, *drawn]))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -16,16 +15,19 @@ from numpy.typing import NDArray
 from spaces import moves
 from spaces.architecture import Architecture, Canonical
 from spaces.batch import Batch
-from spaces.choice import Choice, Condition, Value, same
+from spaces.choice import Choice, Value
 from spaces.cost import cost
 from spaces.counting import Counts
 from spaces.encoding import Encoding
 from spaces.extent import Extent, extents
+from spaces.extremes import Pick, with_words, words
 from spaces.layers import WEIGHTED
+from spaces.menu import Menu
 from spaces.notations.base import Notation
 from spaces.outline import Outline
 from spaces.precision import Precision
 from spaces.resolve import precisions_of
+from spaces.restrict import restricted
 from spaces.yaml.writer import dump
 
 _CHUNK = 1024  # architectures enumerated at a time
@@ -54,6 +56,7 @@ class Space:
         self.column = {c.name: i for i, c in enumerate(choices)}
         self.canonical = Canonical(choices)
         self._counts = Counts(choices)
+        self._extremes: dict[tuple[Pick, str], Architecture] = {}
 
     @cached_property
     def controls(self) -> list[list[tuple[int, NDArray[np.bool_]]]]:
@@ -162,45 +165,32 @@ class Space:
 
     @cached_property
     def largest(self) -> Architecture:
-        """The largest value of every choice, and ``float`` where precision is chosen."""
+        """The largest value of every choice, of words the most MACs, and ``float`` where precision is chosen."""
         return self.extreme(max, "float")
 
-    def extreme(
-        self, pick: Callable[[Iterable[Any]], Any], precision: str, given: Mapping[str, Value] | None = None
-    ) -> Architecture:
+    def extreme(self, pick: Pick, precision: str) -> Architecture:
         """``pick`` (``min`` or ``max``) of every choice of numbers; ``precision`` where a precision choice has it.
 
-        Other choices take their first value with ``min`` and their last with ``max``; ``given`` says otherwise of some.
+        Words, such as operations, are those of the most or of the fewest MACs (:mod:`spaces.extremes`).
         """
-        values: dict[str, Value] = {}
-        for choice in self.choices:
-            if not choice.present(values):
-                continue
-            if given and choice.name in given:
-                values[choice.name] = given[choice.name]
-            else:
-                uniform = choice.name in self.outline.precision_choices and precision in choice.values
-                values[choice.name] = precision if uniform else _picked(choice, pick)
-        return self.architecture(values)
+        known = pick, precision
+        if known not in self._extremes:
+            self._extremes[known] = with_words(self, pick, precision, words(self, pick, precision))
+        return self._extremes[known]
 
     def uniform(self, precision: str) -> bool:
         """Whether every chosen precision can be this one at once."""
         chosen = self.outline.precision_choices
         return bool(chosen) and all(precision in c.values for c in self.choices if c.name in chosen)
 
-    def restrict(self, precisions: Collection[str]) -> Space:
-        """The sub-space whose precision choices keep only these values; its architectures lie in this space too.
+    def restrict(self, menu: Menu | Collection[str]) -> Space:
+        """The sub-space whose layers take only precisions that the menu allows, or has names of; itself if that is all.
 
-        Raises ``ValueError`` naming a choice that would keep none.
+        Its architectures lie in this space too. Raises :class:`spaces.restrict.NothingLeft`, a ``ValueError``, naming a
+        layer that would keep no precision.
         """
-        chosen = self.outline.precision_choices
-        kept: dict[str, Choice] = {}
-        for c in self.choices:
-            values = tuple(v for v in c.values if c.name not in chosen or v in precisions)
-            when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
-            if all(w.values for w in when):  # else nothing is left that would make it present
-                kept[c.name] = replace(c, values=values, when=when)
-        return Space(self.name, tuple(kept.values()), self.outline, self.notation)
+        choices = restricted(self.choices, self.outline.records, menu)
+        return self if choices == self.choices else Space(self.name, choices, self.outline, self.notation)
 
     @cached_property
     def extents(self) -> dict[str, Extent]:
@@ -286,16 +276,3 @@ class Space:
         """Counted costs (n,) each, by the names and conventions of :mod:`spaces.cost`."""
         codes = self.batch(batch)
         return cost(self.outline.table(codes), self.outline.input_sizes(codes).prod(axis=0))
-
-
-def _left(condition: Condition, kept: Mapping[str, Choice]) -> tuple[Value, ...]:
-    """The values of a condition that its choice still has."""
-    if condition.name not in kept:
-        return ()
-    return tuple(v for v in condition.values if any(same(v, known) for known in kept[condition.name].values))
-
-
-def _picked(choice: Choice, pick: Callable[[Iterable[Any]], Any]) -> Value:
-    numbers = all(isinstance(v, int | float) for v in choice.values)
-    position: int = pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]
-    return choice.values[position]

@@ -27,7 +27,7 @@ def baselines(
     aimed: Mapping[str, float], chosen: Row,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """``{"name", "row"}`` of each baseline that the space has and that could be exported."""
-    space = verifier.asked.space
+    space = verifier.asked.searched
     named = {"largest float" if space.uniform("float") else "largest": space.largest}
     if space.uniform("w8a8"):
         named["largest 8-bit"] = space.extreme(max, "w8a8")

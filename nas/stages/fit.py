@@ -33,7 +33,7 @@ def subnets(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Arch
     Of the first, two fifths are uniform over architectures, two uniform per choice, so that small networks are known,
     and one in a single precision throughout, where searches end. At most a quarter of a small space is held out.
     """
-    space, count = asked.space, asked.search.evaluations
+    space, count = asked.searched, asked.search.evaluations
     most = min(HELD_OUT, max(1, space.size // 4))
     held = list(dict.fromkeys(space.sample_many(2 * HELD_OUT, generator(seed, "fit.held out"))))[:most]
     names = sorted(space.outline.precision_choices)
@@ -66,7 +66,7 @@ def fitted(
     likelihood = np.array([row["log_likelihood"] for row in rows])
     accuracy = np.array([row["accuracy"] for row in rows])
     n = len(learned)
-    predictor = fit(asked.space, learned, likelihood[:n], accuracy[:n])
+    predictor = fit(asked.searched, learned, likelihood[:n], accuracy[:n])
     facts = _judged(predictor, held, rows[n:])
     progress.outcome = (
         f"{n} subnets evaluated; tau on {len(held)} held out: {facts['tau']:.2f} "

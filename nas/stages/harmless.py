@@ -111,7 +111,7 @@ def pass_over(verifier: Verifier, chosen: Row, budget: Mapping[str, float]) -> t
     asked = verifier.asked
     costs = list(dict.fromkeys(["latency_ms", *(name for name in asked.search.objectives if name != "quality")]))
     judges = Judges(verifier.predict, verifier.quality, costs, budget)
-    other, changes = repaired(asked.space, asked.space.architecture(chosen["architecture"]), judges)
+    other, changes = repaired(asked.searched, asked.searched.architecture(chosen["architecture"]), judges)
     said: dict[str, Any] = {"of": chosen["key"], "changes": [change.to_json() for change in changes], "kept": False}
     for row in verifier.verify([other]) if changes else []:  # none if its proof fails
         verifier.confirm([chosen, row])

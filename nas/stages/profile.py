@@ -30,7 +30,7 @@ IMPORTED = "imported latency table 1"  # schema of what others measured
 
 def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
     """(the networks that the latency model is fitted on, those that it is judged by)."""
-    fitted = networks_to_time(asked.space, seed, MIXED, UNIFORM)
+    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM)
     return fitted, held_out(asked, seed, fitted)
 
 
@@ -39,7 +39,7 @@ def held_out(asked: Experiment, seed: int, fitted: Sequence[Architecture]) -> li
 
     Where the space has no others, some that it does see.
     """
-    drawn = asked.space.sample_many(4 * HELD_OUT, generator(seed, "profile.held out"))
+    drawn = asked.searched.sample_many(4 * HELD_OUT, generator(seed, "profile.held out"))
     return [a for a in dict.fromkeys(drawn) if a not in fitted][:HELD_OUT] or list(fitted[::4])
 
 
@@ -53,7 +53,7 @@ def table_entry(asked: Experiment, seed: int, store: Store, used: str | None = N
     networks = files.sha256("".join(a.key for a in (*fitted, *judged)).encode())[:16]
     device = asked.device.target().fingerprint()
     entry = store.entry(
-        "profile", {"space": asked.space.digest, "device": device, "networks": networks, "order": ORDER}
+        "profile", {"space": asked.searched.digest, "device": device, "networks": networks, "order": ORDER}
     )
     while entry.complete and entry.digest != used and (after := _after(store, entry)).complete:
         entry = after
@@ -79,7 +79,7 @@ def profiled(
     predicted is measured for so long once more; without, only where there is none yet, for ``MINUTES``. Raises
     ``TableError`` if ``table_file`` is given and does not hold what is needed, or the time did not suffice.
     """
-    space, target = asked.space, asked.device.target()
+    space, target = asked.searched, asked.device.target()
     fitted, judged = to_time(asked, seed)
     if table_file is not None:
         entry, table = None, read_table(table_file, asked, seed)
@@ -105,7 +105,7 @@ def _measured(
     progress: Progress, used: str | None, minutes: float | None,
 ) -> tuple[Entry, Table]:  # fmt: skip
     """The table in its entry. ``networks``: those that the model is fitted on, and those that it is judged by."""
-    space, target = asked.space, asked.device.target()
+    space, target = asked.searched, asked.device.target()
     end = time.monotonic() + 60 * MEASURING * (MINUTES if minutes is None else minutes)
     entry, before, interpolation = table_entry(asked, seed, store, used), None, None
     if entry.complete and minutes and entry.facts["predicted"]:

@@ -22,7 +22,6 @@ from supernets import export
 from supernets.plain import Grid, Network, Quantized
 from supernets.plain.fresh import fresh
 
-SCHEMA = "precision menu 1"
 PRECISIONS = ("float", "w8a8", "w4a8", "w2a8", "w6a8", "w3a8", "w8a4", "w4a4")
 _STORES = frozenset({"conv"})  # kinds whose integer kernels give 8 bits only
 _PATH = "layer"

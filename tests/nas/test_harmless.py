@@ -123,7 +123,7 @@ class Device:
         self.world, self.slower, self.proof = world, slower, proof
         self.predict, self.quality = world.predict, world.quality
         search = type("Search", (), {"objectives": ("quality", "latency_ms")})
-        self.asked = type("Asked", (), {"space": SPACE, "search": search})
+        self.asked = type("Asked", (), {"searched": SPACE, "search": search})
 
     def row(self, architecture: Architecture, slower: float = 1.0) -> dict[str, Any]:
         """As measured."""

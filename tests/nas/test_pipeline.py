@@ -57,7 +57,7 @@ def test_nothing_temporary_stays(finished: Finished) -> None:
 def test_the_result_has_the_schema_of_the_design(result: dict[str, Any], space: Space) -> None:
     """Other programs read these names and types."""
     assert result["run"] == "tiny-1"
-    assert result["space"] == {"name": "tiny", "size": space.size}
+    assert result["space"] == {"name": "tiny", "size": space.size, "searched": space.size}
     assert result["metric"] == {"name": "top-1 accuracy", "unit": "%", "sense": "max"}
     assert set(result["budget"]) == {"latency_ms"}
     assert isinstance(result["budget_met"], bool)

@@ -211,7 +211,8 @@ def test_a_command_that_is_ambiguous_is_refused(given: list[str], message: str) 
 
 def test_a_space_that_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     """Before anything is timed or written."""
-    path = asked(tmp_path, TINY.replace("[float, w8a8, w4a8]", "[w3a8]")).source
+    only = TINY.replace("[float, w8a8, w4a8]", "[w3a8]")
+    path = asked(tmp_path, f"{only}device: {{simulated: true}}\n").source
     done = CliRunner().invoke(app, ["profile", str(path), "--runs", str(tmp_path / "runs")])
     assert done.exit_code == WRONG_INPUT
     assert "precision w3a8 has no ONNX form, it is simulated [not-exportable]" in done.stderr

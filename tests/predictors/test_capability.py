@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from nas.cli import app
 from predictors.latency import capability
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.capability import OPERATORS, PRECISIONS, Capability, capabilities
+from predictors.latency.menu import menu_of
+from predictors.latency.target import Target
+from spaces import menu as menus
+from spaces.menu import SCHEMA, Menu
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +43,19 @@ def test_the_menu_of_the_backend_is_what_it_does(found: list[Capability]) -> Non
             assert (c.form, c.executed_as) == (kernel.form, kernel.executed_as)
     integer = {(c.operator, c.kernel) for c in found if c.form in ("real", "container") and c.precision != "float"}
     assert integer == {(o, "QGemm" if o == "linear" else "QLinearConv") for o in OPERATORS}
+
+
+def test_the_menu_of_a_target_says_what_was_found(found: list[Capability]) -> None:
+    """Of the operators that are tried; and a menu that was written is read as the same."""
+    built_in = menu_of(Target())
+    assert tuple(OPERATORS) == tuple(built_in.forms) == menus.OPERATORS
+    assert all(built_in.forms[c.operator].get(c.precision, "simulated") == c.form for c in found)
+    written = {"schema": SCHEMA, "device": Target().fingerprint(), "menu": [asdict(c) for c in found]}
+    read = Menu.from_json(written, "menu.json")
+    assert read.backend == built_in.backend
+    assert {
+        o: {p: f for p, f in forms.items() if f != "simulated"} for o, forms in read.forms.items()
+    } == built_in.forms
 
 
 def test_fewer_bits_are_further_from_float_but_never_further_than_rounding_explains(found: list[Capability]) -> None:
@@ -67,7 +85,7 @@ def test_the_command_prints_and_writes_the_menu(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert said == json.loads((tmp_path / "menu.json").read_text())
-    assert said["schema"] == capability.SCHEMA
+    assert said["schema"] == SCHEMA
     assert said["device"]["backend"] == "onnxruntime"
     assert [c["precision"] for c in said["menu"][: len(PRECISIONS)]] == list(PRECISIONS)
     shown = CliRunner().invoke(app, ["devices"]).stdout

@@ -21,7 +21,6 @@ from spaces.dimensions import bit_choices, descending, dimensions
 from spaces.randomness import generator
 from supernets.build import Supernet
 from supernets.training.distribution import regularised, weight_distribution_loss
-from supernets.training.endpoints import endpoint
 from supernets.training.schemes.base import Lessons, Setting, taught
 
 
@@ -39,7 +38,7 @@ class EqNet(Lessons):
         self.random, self.smoothing, self.guidance = subnets, smoothing, guidance
         self.distillation = 0.0 if guidance == "none" else distillation
         self.kurtosis, self.skewness = kurtosis, skewness
-        self.ends = [endpoint(setting.space, pick, "float") for pick in (max, min)]
+        self.ends = [setting.space.extreme(pick, "float") for pick in (max, min)]
         self.dimension, self.bits = dimensions(setting.space), bit_choices(setting.space)
 
     def end(self, last: bool, rng: np.random.Generator) -> Architecture:

@@ -18,7 +18,6 @@ from spaces import Architecture, Choice, Value
 from spaces.dimensions import DIMENSIONS, descending, dimensions
 from spaces.randomness import generator
 from supernets.build import Supernet
-from supernets.training.endpoints import endpoint
 from supernets.training.schemes.base import Lessons, Setting, taught
 
 
@@ -35,7 +34,7 @@ class Progressive(Lessons):
     ) -> None:  # fmt: skip
         super().__init__(setting)
         self.random, self.smoothing, self.distillation = subnets, smoothing, distillation
-        self.largest = endpoint(setting.space, max, "float")
+        self.largest = setting.space.extreme(max, "float")
         self.dimension = dimensions(setting.space)
         had = {self.dimension[c.name] for c in setting.space.choices if len(c.values) > 1}
         self.phases = [phase for phase in phases if phase in had]

@@ -20,7 +20,6 @@ from spaces import Architecture
 from spaces.dimensions import bits
 from supernets.build import Supernet
 from supernets.elastic import ElasticWeighted
-from supernets.training.endpoints import endpoint
 from supernets.training.schemes.base import Lessons, Setting, taught
 
 ZERO_GAIN = 0.01  # ten times the smallest gain that a norm can have: at the smallest itself there is no gradient
@@ -39,7 +38,7 @@ class Sandwich(Lessons):
         space = setting.space
         chosen = (str(v) for c in space.choices if c.name in space.outline.precision_choices for v in c.values)
         lowest = min(chosen, key=lambda name: (*bits(name), name), default="float")
-        self.largest, self.smallest = endpoint(space, max, "float"), endpoint(space, min, lowest)
+        self.largest, self.smallest = space.extreme(max, "float"), space.extreme(min, lowest)
 
     def start(self, net: Supernet) -> None:
         """With ``zero_residuals`` every residual branch starts near zero, so that blocks start as the identity."""

@@ -1,0 +1,79 @@
+"""The sub-space that a device's menu of precisions leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from spaces import precision
+from spaces.choice import Choice, Condition, Value, same
+from spaces.layers import WEIGHTED, Chosen, Record, Split
+from spaces.menu import FORMS, Menu
+from spaces.resolve import precisions_of
+
+_HINTS = {
+    "container": "add a real precision, or size_bytes to search.objectives",
+    "simulated": "add a real precision; of 2, 4 or 8 bits, simulated: true in the device section would do too",
+}
+
+
+class NothingLeft(ValueError):
+    """A layer whose every precision the menu forbids; the message names layer, menu and fix."""
+
+
+def restricted(
+    choices: Sequence[Choice], records: Sequence[Record], menu: Menu | Collection[str]
+) -> tuple[Choice, ...]:
+    """The choices, in order, with the precisions that the menu allows, or with these names; a choice that nothing is
+    left to make present goes.
+
+    Raises :class:`NothingLeft` for a layer, or a choice, that would keep none.
+    """
+    readers: dict[str, list[Record]] = {}
+    for r in records:
+        if isinstance(r.precision, Chosen):
+            readers.setdefault(r.precision.name, []).append(r)
+    allows: Callable[[Record, str], bool] = menu.allows if isinstance(menu, Menu) else lambda _, name: name in menu
+    kept: dict[str, Choice] = {}
+    for c in choices:
+        when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
+        if not all(w.values for w in when):
+            continue
+        read = readers.get(c.name, [])
+        values = tuple(v for v in c.values if all(allows(r, str(v)) for r in read))
+        if not values:
+            raise NothingLeft(_nothing(c, read, menu))
+        kept[c.name] = replace(c, values=values, when=when)
+    if isinstance(menu, Menu) and "simulated" not in menu.keeps:
+        _check(records, {c.name: c.values for c in choices}, menu)
+    return tuple(kept.values())
+
+
+def _left(condition: Condition, kept: Mapping[str, Choice]) -> tuple[Value, ...]:
+    """The values of a condition that its choice still has."""
+    if condition.name not in kept:
+        return ()
+    return tuple(v for v in condition.values if any(same(v, known) for known in kept[condition.name].values))
+
+
+def _check(records: Sequence[Record], values: Mapping[str, Sequence[Value]], menu: Menu) -> None:
+    """Refuse simulated precisions that are no choice of their own. A container there is what was asked for."""
+    for r in records:
+        if r.kind not in WEIGHTED or isinstance(r.precision, Chosen):
+            continue
+        simulated = [p.name for p in precisions_of(r.precision, values) if menu.form(r, p) == "simulated"]
+        if simulated:
+            which = f"the pair {simulated[0]} of its bits" if isinstance(r.precision, Split) else simulated[0]
+            what = f"layer {r.path}: {which} is simulated on the menu of {menu.name}"
+            raise NothingLeft(f"{what} [no-precision]\n  hint: {_HINTS['simulated']}")
+
+
+def _nothing(c: Choice, read: Sequence[Record], menu: Menu | Collection[str]) -> str:
+    """Which layers, what the menu says of their precisions, and what to do."""
+    if not isinstance(menu, Menu):
+        return f"choice {c.name} has no values"
+    forms = {v: max((menu.form(r, precision.parse(str(v))) for r in read), key=FORMS.index) for v in c.values}
+    layers = f"layer {read[0].path}" + (f" and {len(read) - 1} others" if len(read) > 1 else "")
+    said = ", ".join(f"{v} is a container" if form == "container" else f"{v} is {form}" for v, form in forms.items())
+    what = f"{layers}: none of the precisions of {c.name} is left on the menu of {menu.name}: {said}"
+    return f"{what} [no-precision]\n  hint: {_HINTS[min(forms.values(), key=FORMS.index)]}"
