@@ -144,7 +144,7 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     from nas.stages.train import dataset_of
 
     supernets.check(asked.space)
-    supernets.export.check(asked.searched)
+    asked.device.target().runtime.check(asked.searched)
     asked.train.recipe().check()
     dataset_of(asked, seed)
     if table is not None:

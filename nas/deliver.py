@@ -20,12 +20,13 @@ from nas.data import Dataset, Quality, Split
 from nas.data.tasks import Agreement, Task
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency import Target
+from predictors.latency.backends import Audit, Backend
 from spaces import Architecture, Layer, stored
 from spaces.outline import WEIGHTED
 from supernets import Network, Quantized, export, extract
 
-MODEL, ARCHITECTURE, WEIGHTS, DATA = "model.onnx", "architecture.json", "weights.safetensors", "data.json"
+ARCHITECTURE, WEIGHTS, DATA = "architecture.json", "weights.safetensors", "data.json"
 OUTLINE, PROGRAM = "outline.json", "program.pt2"
 _BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
 
@@ -42,19 +43,20 @@ class Delivered:
     folder: Path
     model: bytes
     validation: Quality
-    audit: backend.Audit
+    audit: Audit
+    backend: Backend
     layers: tuple[Layer, ...]
     agreement: Agreement
 
     @property
     def simulated(self) -> list[str]:
         """Layers whose precision has no kernel on the device."""
-        return [y.path for y in self.layers if y.kind in WEIGHTED and backend.kernel(y.precision) is None]
+        return [y.path for y in self.layers if y.kind in WEIGHTED and self.backend.kernel(y.precision) is None]
 
     @property
     def container(self) -> list[str]:
         """Layers stored in few bits that run on the kernel of more bits."""
-        kernels = {y.path: backend.kernel(y.precision) for y in self.layers if y.kind in WEIGHTED}
+        kernels = {y.path: self.backend.kernel(y.precision) for y in self.layers if y.kind in WEIGHTED}
         return [path for path, kernel in kernels.items() if kernel is not None and kernel.form == "container"]
 
 
@@ -64,25 +66,26 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     Raises:
         ProofFailed: codes differ, too few predictions agree, or a layer runs on another kernel than intended.
     """
-    calibration = evaluate.calibrate(architecture)
+    target = asked.device.target()
+    backend, calibration = target.runtime, evaluate.calibrate(architecture)
     network = extract(evaluate.net, architecture, calibration)
     interface = evaluate.dataset.interface(asked.device.batch)
     if len(interface["input_shape"]) == 4:
         interface["input_shape"] = [asked.device.batch, *network.input_shape]
     metadata = {name: json.dumps(value) for name, value in interface.items()}
-    model = export.onnx(network, asked.device.batch, metadata)
+    model = backend.exported(network, asked.device.batch, metadata)
     _same_codes(evaluate, architecture, network)
     examples = _examples(evaluate.dataset)
     in_supernet = evaluate.logits(architecture, examples, calibration)
     with torch.no_grad():
         extracted = torch.cat([network(part) for part in torch.split(examples.images, _CHUNK)])
-    from_file = torch.from_numpy(run_file(model, examples.images.numpy(), asked.device.threads))
+    from_file = torch.from_numpy(run_file(model, examples.images.numpy(), target))
     task = evaluate.dataset.task
     agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)
-    audit = _audited(architecture, network, model, asked.device.threads)
+    audit = _audited(architecture, network, model, target)
     program = _program(network, examples, asked.device.batch) if asked.program else None
     folder = exports / architecture.key
-    files.write_atomic(folder / MODEL, model)
+    files.write_atomic(folder / backend.FILE, model)
     if program is not None:
         files.write_atomic(folder / PROGRAM, program)
     about = {"key": architecture.key, "architecture": dict(architecture), **interface}
@@ -92,16 +95,17 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     files.write_json(folder / DATA, dict(evaluate.dataset.about), indent=2)
     split = evaluate.dataset.validation
     validation = task.quality(in_supernet[: len(split)], split.labels)
-    return Delivered(architecture, folder, model, validation, audit, network.layers, agreement)
+    return Delivered(architecture, folder, model, validation, audit, backend, network.layers, agreement)
 
 
-def run_file(model: bytes, images: NDArray[np.float32], threads: int) -> NDArray[np.float32]:
+def run_file(model: bytes, images: NDArray[np.float32], target: Target) -> NDArray[np.float32]:
     """Outputs (n, ...) of an exported model for any number of examples; its batch size is filled up with copies."""
-    images = resized(images, backend.shape_of(model))
-    batch = backend.batch_of(model)
+    backend = target.runtime
+    batch, *sizes = backend.shape_of(model)
+    images = resized(images, (batch, *sizes))
     missing = -len(images) % batch
     filled = np.concatenate([images, images[:1].repeat(missing, axis=0)]) if missing else images
-    return backend.evaluate(model, filled, threads)[: len(images)]
+    return backend.evaluate(model, filled, target.threads)[: len(images)]
 
 
 def resized(images: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
@@ -151,8 +155,8 @@ def _program(network: Network, examples: Split, batch: int) -> bytes:
     return made
 
 
-def _audited(architecture: Architecture, network: Network, model: bytes, threads: int) -> backend.Audit:
-    audit, wrong = backend.audited(model, network.layers, threads)
+def _audited(architecture: Architecture, network: Network, model: bytes, target: Target) -> Audit:
+    audit, wrong = target.runtime.audited(model, network.layers, target.threads)
     if wrong:
         raise ProofFailed(f"{architecture.key}: " + "; ".join(wrong))
     return audit

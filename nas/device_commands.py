@@ -72,6 +72,8 @@ def profile(
 def devices(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file for the menu of precisions.")] = None,
     threads: Annotated[int, typer.Option("--threads", help="Of the runtime.", min=1, max=1024)] = 1,
+    backend: Annotated[str, typer.Option("--backend", help="The runtime.")] = "onnxruntime",
+    floats: Annotated[str, typer.Option("--floats", help="What float layers compute in: f32 or bf16.")] = "f32",
     as_json: Json = False,
 ) -> None:
     """Try every operator in every precision on this device: which have kernels, how exact and how fast they are."""
@@ -83,8 +85,9 @@ def devices(
     from predictors.latency.capability import capabilities
     from spaces.menu import SCHEMA
 
-    found = checked(lambda: capabilities(threads))
-    menu = {"schema": SCHEMA, "device": Target(threads=threads).fingerprint(), "menu": [asdict(c) for c in found]}
+    target = Target(backend, threads, floats=floats)
+    found = checked(lambda: capabilities(target))
+    menu = {"schema": SCHEMA, "device": target.fingerprint(), "menu": [asdict(c) for c in found]}
     if out is not None:
         checked(lambda: files.write_json(out, menu, indent=2), writes=("--out", out))
     say(menu, as_json, lambda: devices_table(menu, out))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from supernets import Recipe
 
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
-BACKENDS = ("onnxruntime",)
+FLOATS = ("f32", "bf16")
+# With what their float layers may compute in.
+BACKENDS = {"onnxruntime": ("f32",), "openvino": FLOATS, "torch": FLOATS, "inductor": ("f32",)}
 MENU = "menu.json"
 _WRITE = "write it with: nas devices --out FILE"
 STRATEGIES = (
@@ -72,7 +74,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network will run: backend, threads, images per call.
+    """Where the network will run: backend, threads, images per call, and what float layers compute in.
 
     ``menu``: what the device does with precisions, if it is not the backend's own; ``simulated``: whether precisions
     without a kernel may be searched too.
@@ -81,6 +83,7 @@ class Device:
     backend: str = "onnxruntime"
     threads: int = 1
     batch: int = 1
+    floats: str = "f32"
     menu: Menu | None = None
     simulated: bool = False
 
@@ -88,7 +91,7 @@ class Device:
         """As the room of predictors takes it."""
         from predictors.latency import Target
 
-        return Target(self.backend, self.threads, self.batch)
+        return Target(self.backend, self.threads, self.batch, self.floats)
 
 
 @dataclass(frozen=True)
@@ -304,14 +307,18 @@ def _threads(section: Section) -> int:
 
 
 def _device(section: Section, folder: Path, problems: Problems) -> Device:
-    backend = section.text("backend", Device.backend, among=BACKENDS)
+    backend = section.text("backend", Device.backend, among=tuple(BACKENDS))
     made = Device(
         backend=backend,
         threads=_threads(section),
         batch=section.integer("batch", Device.batch, at_least=1, at_most=MOST_BATCH),
+        floats=section.text("floats", Device.floats, among=FLOATS),
         menu=_menu(section, backend, folder, problems),
         simulated=section.boolean("simulated", Device.simulated),
     )
+    if made.floats not in BACKENDS[made.backend]:
+        what = f"backend {made.backend} computes floats in {' or '.join(BACKENDS[made.backend])}"
+        problems.add(section.mark("floats"), f"{what}, not in {made.floats}", "unknown-value")
     section.finish()
     return made
 

@@ -36,7 +36,7 @@ def profile(
     """
     asked = experiment.load(space, plugins)
     supernets.check(asked.space)
-    supernets.export.check(asked.searched)
+    asked.device.target().runtime.check(asked.searched)
     store = Store(Path(runs) / STORE)
     with threads(1), (terminal or Terminal(quiet=True)).stage(1, f"profile (space {asked.space.name})") as progress:
         model, judged, entry = profiled(asked, seed, store, None, progress, minutes=minutes)

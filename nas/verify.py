@@ -16,7 +16,6 @@ from functools import partial
 import numpy as np
 
 from predictors.latency import Table, Target, measure
-from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.plan import SESSIONS
 from predictors.latency.profile import whole_network
 from spaces import Space
@@ -60,11 +59,11 @@ class Round:
 def measured(models: Mapping[str, bytes], target: Target, anchors: Anchors) -> Round:
     """Time whole exported networks, interleaved with the anchors, each in three passes of fresh sessions."""
     sessions: dict[str, list[float]] = {name: [] for name in models}
-    levels = []
+    levels, runtime = [], target.runtime
     for _ in range(SESSIONS):
         made = [*models.values(), *anchors.models]
-        makes = [partial(backend.prepared, model, target.threads) for model in made]
-        timings = measure(makes, [], clock=backend.clock(target.threads))
+        makes = [partial(runtime.prepared, model, target.threads) for model in made]
+        timings = measure(makes, [], clock=runtime.clock(target.threads))
         ratios = [t.ms / ms for t, ms in zip(timings[len(models) :], anchors.table_ms, strict=True)]
         level = math.exp(float(np.mean(np.log(ratios)))) if ratios else 1.0
         levels.append(level)

@@ -6,20 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.report import words
-
-PLAIN_CALL_MS = 0.003  # session.run minus a bound call: 0.0026 to 0.0028 ms on the machine of the README
-
-_PROGRAM = """\
-import json, numpy as np, onnxruntime as ort
-options = ort.SessionOptions()
-options.intra_op_num_threads = {threads}
-options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
-session = ort.InferenceSession("model.onnx", options)
-about = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-values = np.zeros(about["input_shape"], about["input_type"])  # yours{values}
-outputs = session.run(None, {{"input": {inputs}}})[0]
-print({answer})
-"""
+from nas.report.programs import PROGRAMS, program
 
 
 def card(row: Mapping[str, Any], result: Mapping[str, Any]) -> str:
@@ -56,19 +43,19 @@ def _facts(row: Mapping[str, Any], result: Mapping[str, Any]) -> list[tuple[str,
 
 
 def _measured(result: Mapping[str, Any]) -> str:
-    more = 100 * (result["guard"] - 1)
-    device = ", ".join(f"{name} {value}" for name, value in result["device"].items())
+    more, of = 100 * (result["guard"] - 1), result["device"]
+    runs = PROGRAMS[of["backend"]]
+    device = ", ".join(f"{name} {value}" for name, value in of.items())
+    besides = f"\n\n{runs.besides}" if runs.besides else ""
     verified = "" if result["verified"] else f"\n\nNot measured for this card: {words.UNVERIFIED}."
     return (
         f"Device: {device}.\n\n"
-        f"The time of one call on {_counted(result['device']['threads'], 'thread')} with "
-        f"{_counted(result['device']['batch'], 'image')}, inputs and outputs bound once (ONNX Runtime I/O binding, "
-        "nothing is copied): the 20 % quantile of blocks of 1 ms, by the calling thread's processor time where one "
+        f"The time of one call on {_counted(of['threads'], 'thread')} with {_counted(of['batch'], 'image')}, "
+        f"{runs.bound}: the 20 % quantile of blocks of 1 ms, by the calling thread's processor time where one "
         "thread computes, in three fresh sessions at a time, networks taking turns. "
         "Times are scaled to the pace that the machine had when its latency table was measured, by networks of that "
-        f"table timed beside them. The upper bound is the slowest session and {more:.1f} % more.\n\n"
-        f"A plain `session.run` from Python adds about {PLAIN_CALL_MS} ms of its own, and can so exceed a tight budget."
-        f"{verified}"
+        f"table timed beside them. The upper bound is the slowest session and {more:.1f} % more."
+        f"{besides}{verified}"
     )
 
 
@@ -87,10 +74,10 @@ def _interface(result: Mapping[str, Any]) -> str:
 def _program(result: Mapping[str, Any]) -> str:
     about = result["interface"]
     answer = "outputs.argmax(axis=1) if outputs.ndim == 2 else outputs.shape"
-    return _PROGRAM.format(
-        threads=result["device"]["threads"],
-        values=_range(about),
+    return program(
+        result["device"],
         inputs='(values - about["mean"]) / about["deviation"]' if "mean" in about else "values",
+        values=_range(about),
         answer='[about["classes"][i] for i in outputs.argmax(axis=1)]' if "classes" in about else answer,
     )
 

@@ -64,7 +64,7 @@ def _row(row: Row, name: str, limits: Row, chosen: bool, asked: bool) -> Html:
     numbers.append(join([words.kb(row["size_bytes"]), _kept(row["size_bytes"], limits.get("size_bytes"))]))
     texts: list[object] = [join([_items(words.precisions(row["architecture"])), _labels(row)]), _kernels(row)]
     mark = tag("span", "★ chosen", class_="mark good") if chosen else ""
-    file = tag("span", link(row["model"], "model.onnx"), class_="mark") if row.get("model") else ""
+    file = tag("span", link(row["model"], row["model"].split("/")[-1]), class_="mark") if row.get("model") else ""
     return tag(
         "tr",
         tag("th", tag("code", name) if asked else name, mark, file, scope="row"),

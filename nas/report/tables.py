@@ -148,8 +148,7 @@ def profile_table(facts: dict[str, Any], out: Path | None) -> str:
     """What ``nas profile`` measured, and how good the latency model is that it makes."""
     rows, unseen = facts["rows"], facts["unseen"]
     body = [
-        ["rows measured", str(rows["measured"])],
-        ["rows predicted", str(rows["predicted"])],
+        *([f"rows {origin}", str(count)] for origin, count in rows.items() if any(rows.values())),
         ["networks timed", str(facts["networks"])],
         [f"error (MAPE) on {unseen['networks']} unseen networks", f"{unseen['mape']:.1f} %"],
         ["of them within 5 %", f"{100 * unseen['within_5']:.0f} %"],
@@ -170,7 +169,7 @@ def devices_table(found: dict[str, Any], out: Path | None) -> str:
         for c in found["menu"]
     ]  # fmt: skip
     device = found["device"]
-    title = f"{device['backend']} {device['onnxruntime']}, {device['processor']}, {device['threads']} threads"
+    title = f"{words.runtime(device)}, {device['processor']}, {device['threads']} threads"
     heads = ["operator, precision", "form", "kernels", "x float's speed", "error", "why"]
     return table(title, heads, body) + ("" if out is None else f"\nwritten: {out}")
 

@@ -13,7 +13,19 @@ SPLITS = (
     "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
     "test images, seen once"
 )
-_KERNELS = {"Conv", "FusedConv", "Gemm", "FusedGemm"}
+_KERNELS = {
+    *("Conv", "FusedConv", "Gemm", "FusedGemm", "Convolution", "FullyConnected", "conv2d", "linear", "_mkl_linear"),
+    *("quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"),
+    *(
+        "unary_fusion",
+        "binary_fusion",
+        "binary_unary_fusion",
+        "binary_unary_maybe_inplace_fusion",
+        "leaky_relu_fusion",
+        "hardtanh_fusion",
+    ),
+}
+_RUNTIMES = ("onnxruntime", "openvino", "torch")
 
 
 def ms(value: float | None) -> str:
@@ -36,6 +48,13 @@ def kb(value: float | None) -> str:
 def kernels(counts: Mapping[str, int], computing: bool = True) -> str:
     """Executed kernels with their counts: those that multiply, or all others."""
     return ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if _computes(op) is computing)
+
+
+def runtime(device: Mapping[str, Any]) -> str:
+    """Which runtime of what version, from a device's fingerprint."""
+    versions = [f"{name} {device[name]}" for name in _RUNTIMES if name in device]
+    floats = f", floats in {device['floats']}" if "floats" in device else ""
+    return f"{device['backend']} ({', '.join(versions)}{floats})"
 
 
 def precisions(architecture: Mapping[str, Any]) -> str:
@@ -139,4 +158,4 @@ def better_baselines(result: Row) -> Sequence[Row]:
 
 
 def _computes(op: str) -> bool:
-    return op in _KERNELS or (op.startswith("Q") and op != "QuantizeLinear")
+    return op.partition(" ")[0] in _KERNELS or (op.startswith("Q") and op != "QuantizeLinear")

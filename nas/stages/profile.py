@@ -15,13 +15,14 @@ from nas.experiment import Experiment
 from nas.problems import A_TABLE, of_disk
 from nas.store import Entry, Store
 from nas.terminal import Progress
-from predictors.latency import LatencyModel, Table, TableError, fit, networks_to_time, profile
+from predictors.latency import LatencyModel, Table, TableError, fit, fit_whole, networks_to_time, profile
 from predictors.latency.plan import ORDER, distinct_keys
 from predictors.metrics import mape, tau, within
 from spaces import Architecture
 from spaces.randomness import generator
 
 MIXED, UNIFORM, HELD_OUT = 24, 12, 24
+SHALLOW = 30  # more, where there are no rows of layers
 LEAST_FITTED, LEAST_JUDGED = 12, 8  # timed networks without which there is no model
 MINUTES, MEASURING = 3.0, 0.95  # what is not measuring is predicting what was not measured
 TABLE, TIMINGS = "table.json", "timings.json"
@@ -30,7 +31,8 @@ IMPORTED = "imported latency table 1"  # schema of what others measured
 
 def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
     """(the networks that the latency model is fitted on, those that it is judged by)."""
-    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM)
+    shallow = 0 if asked.device.target().runtime.ADDITIVE else SHALLOW
+    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM, shallow)
     return fitted, held_out(asked, seed, fitted)
 
 
@@ -88,12 +90,14 @@ def profiled(
         entry, table = _measured(asked, seed, (fitted, judged), store, progress, used, minutes)
     if table.predicted and table.interpolation is None:  # for keys that no draw has met
         table = table.completed(distinct_keys(space, target))
-    model = fit(space, table, target.menu, target.batch, _timed(table, fitted))
+    fitting = fit if target.runtime.ADDITIVE else fit_whole
+    model = fitting(space, table, target.menu, target.batch, _timed(table, fitted))
     facts = judge(model, _timed(table, judged))
     if progress.outcome is None:
         predicted = f" and {len(table.predicted)} predicted" if table.predicted else ""
+        rows = f"{len(table.rows)} rows{predicted}, " if table.rows else ""
         progress.outcome = (
-            f"{len(table.rows)} rows{predicted}, {len(table.networks)} networks; error on {facts['networks']} unseen "
+            f"{rows}{len(table.networks)} networks; error on {facts['networks']} unseen "
             f"networks of {facts['fastest_ms']:.4f} to {facts['slowest_ms']:.4f} ms: {facts['mape']:.1f} %, "
             f"tau {facts['tau']:.2f}; sessions differ by {100 * table.spread:.1f} %"
         )
@@ -166,11 +170,10 @@ def read_table(path: Path, asked: Experiment, seed: int) -> Table:
     except ValueError as error:
         raise TableError(str(error)) from error
     wanted = asked.device.target().fingerprint()
-    for name in ("backend", "threads", "batch"):
-        if table.device.get(name) != wanted[name]:
-            raise TableError(
-                f"{path}: measured with {name} {table.device.get(name)!r}, but the experiment asks for {wanted[name]!r}"
-            )
+    for name in ("backend", "threads", "batch", "floats"):
+        if table.device.get(name) != wanted.get(name):
+            found, asks = table.device.get(name), wanted.get(name)
+            raise TableError(f"{path}: measured with {name} {found!r}, but the experiment asks for {asks!r}")
     fitted, judged = to_time(asked, seed)
     if not _enough(table, fitted, judged):
         needed = {*fitted, *judged}

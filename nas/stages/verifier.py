@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nas import files
-from nas.deliver import MODEL, ProofFailed, deliver, facts, run_file
+from nas.deliver import ProofFailed, deliver, facts, run_file
 from nas.evaluate import Evaluator, Quality
 from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
@@ -50,7 +50,8 @@ class Verifier:
         self._exported = {r["key"]: r for r in self.run.ledger.of("export")}
         self.refused = {r["key"]: str(r["reason"]) for r in self.run.ledger.of("refused")}
         latency = self.predict.latency
-        self._anchors = Anchors.of(self.asked.space, latency.table, self.asked.device.target())
+        self._target = self.asked.device.target()
+        self._anchors = Anchors.of(self.asked.space, latency.table, self._target)
         self._times = Measurements(self._anchors.guard)
         self._recorded = deque(self.run.ledger.of("measurement"))
         self._tested = {r["key"]: r for r in self.run.ledger.of("test")}
@@ -140,7 +141,7 @@ class Verifier:
             self._times.add(Round(recorded["sessions_ms"], recorded["levels"]))
             return
         self._recorded.clear()
-        found = measured({key: self._model(key) for key in keys}, self.asked.device.target(), self._anchors)
+        found = measured({key: self._model(key) for key in keys}, self._target, self._anchors)
         self.run.ledger.append("measurement", sessions_ms=found.sessions_ms, levels=found.levels)
         self._times.add(found)
 
@@ -158,18 +159,21 @@ class Verifier:
         key = row["key"]
         if key not in self._tested:
             split = self.evaluate.dataset.test
-            outputs = run_file(self._model(key), split.images.numpy(), self.asked.device.threads)
+            outputs = run_file(self._model(key), split.images.numpy(), self._target)
             found = self.evaluate.dataset.task.quality(torch.from_numpy(outputs), split.labels)
             self._tested[key] = self.run.ledger.append("test", key=key, accuracy=found.accuracy)
         row["quality"]["exported"] = self._tested[key]["accuracy"]
 
     def _model(self, key: str) -> bytes:
-        data = (self.run.folder / "exports" / key / MODEL).read_bytes()
+        path = self.run.folder / self._file(key)
+        data = path.read_bytes()
         if files.sha256(data) != self._exported[key]["sha256"]:
-            raise ValueError(
-                f"{self.run.folder / 'exports' / key / MODEL}: not the file that was exported (SHA-256 differs)"
-            )
+            raise ValueError(f"{path}: not the file that was exported (SHA-256 differs)")
         return data
+
+    def _file(self, key: str) -> Path:
+        """Where a network lies in the run."""
+        return Path("exports") / key / self._target.runtime.FILE
 
     def _row(self, architecture: Architecture) -> Row:
         export = self._exported[architecture.key]
@@ -192,5 +196,5 @@ class Verifier:
             "container": export["container"],
             "simulated": export["simulated"],
             "agreement": export["agreement"],
-            "model": str(Path("exports") / architecture.key / MODEL),
+            "model": str(self._file(architecture.key)),
         }

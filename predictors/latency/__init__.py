@@ -6,6 +6,7 @@ from predictors.latency.probe import Partial, Timing, measure
 from predictors.latency.profile import profile
 from predictors.latency.table import Table, TableError
 from predictors.latency.target import Target
+from predictors.latency.whole import WholeModel, fit_whole
 
 __all__ = [
     "LatencyModel",
@@ -14,7 +15,9 @@ __all__ = [
     "TableError",
     "Target",
     "Timing",
+    "WholeModel",
     "fit",
+    "fit_whole",
     "measure",
     "networks_to_time",
     "profile",

@@ -1,4 +1,4 @@
-"""The model to time for one operation of a traced network: as its network runs it, alone."""
+"""Networks of random weights, and the model to time for one operation of a traced network: as that runs it, alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCALE, MIDDLE = 0.02, 128
 
 
 def random_network(layers: Sequence[Layer], takes: Takes, shape: tuple[int, int, int]) -> Network:
-    """A traced network with random weights, and some grid for every tensor that is stored in 8 bits."""
+    """A network with random weights, and some grid for every tensor that is stored in 8 bits."""
     rectified = {y.path for y in layers if y.activation == "relu"}
     grids = {
         name: Grid(torch.tensor(SCALE), torch.tensor(0 if name in rectified else MIDDLE)) for name in stored8(layers)

@@ -14,8 +14,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.backends import Backend
 from predictors.latency.probe import measure
+from predictors.latency.target import Target
 from spaces import INPUT, Layer
 from spaces.precision import FLOAT, parse
 from supernets import export
@@ -27,6 +28,7 @@ _STORES = frozenset({"conv"})  # kinds whose integer kernels give 8 bits only
 _PATH = "layer"
 _STEPS = 255
 _MOST_NOISE = 2.0  # times what rounding explains
+_FLOAT_NOISE = {"f32": 1e-5, "bf16": 2**-9}  # half a step of values near 1
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,20 @@ class _Tried:
     expected: float
 
 
-def capabilities(threads: int = 1, precisions: Sequence[str] = PRECISIONS) -> list[Capability]:
+def capabilities(target: Target | None = None, precisions: Sequence[str] = PRECISIONS) -> list[Capability]:
     """Every operator in every precision. ``float`` has to be the first of them: it is what speeds refer to."""
+    target = target or Target()
+    runtime, threads = target.runtime, target.threads
     tried: dict[tuple[str, str], _Tried | str] = {}
     for operator, layer in OPERATORS.items():
         for precision in precisions:
             try:
-                tried[operator, precision] = _try(layer, precision, threads)
+                tried[operator, precision] = _try(layer, precision, runtime, threads)
             except export.NotExportable as error:
                 tried[operator, precision] = str(error).removeprefix(f"{_PATH}: ")
     ran = {place: found for place, found in tried.items() if isinstance(found, _Tried)}
-    makes = [partial(backend.prepared, found.model, threads) for found in ran.values()]
-    times = dict(zip(ran, [t.ms for t in measure(makes, [], clock=backend.clock(threads))], strict=True))
+    makes = [partial(runtime.prepared, found.model, threads) for found in ran.values()]
+    times = dict(zip(ran, [t.ms for t in measure(makes, [], clock=runtime.clock(threads))], strict=True))
     made = []
     for (operator, precision), found in tried.items():
         if isinstance(found, str):
@@ -107,7 +111,7 @@ def _judged(operator: str, precision: str, found: _Tried, speed: float) -> Capab
     return Capability(operator, precision, form, found.executed_as, reason, found.kernel, speed, found.error)
 
 
-def _try(layer: Layer, name: str, threads: int) -> _Tried:
+def _try(layer: Layer, name: str, runtime: Backend, threads: int) -> _Tried:
     """Raises :class:`NotExportable`."""
     quantized = name != "float"
     precision = parse(name) if quantized else FLOAT
@@ -119,7 +123,7 @@ def _try(layer: Layer, name: str, threads: int) -> _Tried:
         truth = float_module(x.flatten(1) if layer.kind == "linear" else x)
     module: nn.Module = float_module
     grids: dict[str, Grid] = {}
-    expected = 1e-5
+    expected = _FLOAT_NOISE[runtime.floats]
     if quantized:
         grids[INPUT], noise = _grid(x)
         module, expected = _quantized(y, float_module, grids[INPUT], noise)
@@ -127,13 +131,13 @@ def _try(layer: Layer, name: str, threads: int) -> _Tried:
         grids[_PATH], noise = _grid(truth)
         expected = math.hypot(expected, noise)
     network = Network([y], {_PATH: module}, grids, (layer.c_in, layer.h, layer.w)).eval()
-    model = export.onnx(network)
-    ran = torch.from_numpy(backend.evaluate(model, x.numpy(), threads))
+    model = runtime.exported(network)
+    ran = torch.from_numpy(runtime.evaluate(model, x.numpy(), threads))
     error = float((ran - truth).norm() / truth.norm())
-    audit, _ = backend.audited(model, [y], threads)
+    audit, _ = runtime.audited(model, [y], threads)
     kernel = audit.layers.get(_PATH, "none")
     integer = not audit.unintended({_PATH: True})
-    executed = f"w{backend.weight_bits(model, _PATH, threads)}a8" if integer else "float"
+    executed = f"w{runtime.weight_bits(model, _PATH, threads)}a8" if integer else "float"
     return _Tried(model, kernel, executed, error, expected)
 
 

@@ -36,14 +36,19 @@ class Task:
 
 def tasks(space: Space, target: Target, networks: Sequence[Architecture]) -> list[Task]:
     """Everything to time, best first: an empty call, keys of every kind and precision, then networks, anchors first,
-    among the keys that matter most (how often they occur times how much they compute), then the other keys."""
-    first, other = in_order(counted_keys(space, target))
+    among the keys that matter most (how often they occur times how much they compute), then the other keys.
+
+    Whole networks alone where a backend's times of layers say nothing of networks.
+    """
     anchors = anchors_of(space, networks)
     wholes = [[Task(network=a), *[Task(network=a, session=True)] * SESSIONS] for a in anchors]
     left = [a for a in networks if a not in anchors]
     order = generator(0, "profile.order").permutation(len(left))  # so that the first ones are of all sorts
     wholes += [[Task(network=left[i])] for i in order]
     wholes.sort(key=lambda whole: whole[0].network != networks[0])  # the largest first: budgets may be shares of it
+    if not target.runtime.ADDITIVE:
+        return [task for whole in wholes for task in whole]
+    first, other = in_order(counted_keys(space, target))
     keys = [[Task(key=key)] for key in other]
     half = len(keys) // 2
     parts = [[Task()], [Task(key=key) for key in first], *woven(wholes, keys[:half]), *keys[half:]]
@@ -109,10 +114,11 @@ def _counted(batch: Batch, target: Target) -> Counter[Key]:
     return counts
 
 
-def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[Architecture]:
+def networks_to_time(space: Space, seed: int, mixed: int, uniform: int, shallow: int = 0) -> list[Architecture]:
     """The largest float network, ``mixed`` drawn uniformly, ``uniform`` each with all layers in 8 bits and in float.
 
-    The last matter because a search ends among them, and a plain draw hardly ever hits them.
+    The last matter because a search ends among them, and a plain draw hardly ever hits them. ``shallow`` ones more are
+    drawn uniformly per choice, with the smallest in either precision: where no rows tell, a model must have seen them.
     """
     names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
     drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
@@ -122,6 +128,9 @@ def networks_to_time(space: Space, seed: int, mixed: int, uniform: int) -> list[
                 space.complete(dict.fromkeys(names, precision), generator(seed, f"profile.{precision}", i))
                 for i in range(uniform)
             ]
+    if shallow:
+        drawn += [space.extreme(min, precision) for precision in ("w8a8", "float")]
+        drawn += space.sample_many(shallow, generator(seed, "profile.shallow"), by_choice=True)
     return list(dict.fromkeys(drawn))
 
 

@@ -1,23 +1,20 @@
-"""Models to time: one layer or one conversion in its kernel's own layout, and whole networks, weights random."""
+"""Models to time, weights random: one layer or one conversion in its kernel's own layout."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from predictors.latency.called_probe import MIDDLE, SCALE, call_model, random_modules, random_network
+from predictors.latency.called_probe import MIDDLE, SCALE, call_model, random_modules
 from predictors.latency.key import BoundaryKey, CallKey, Key, LayerKey
 from predictors.latency.standing import READS
 from spaces import INPUT, Layer
 from spaces.layers import WEIGHTED
-from spaces.outline import Takes
 from spaces.precision import FLOAT, parse
 from supernets.export import GraphWriter
-from supernets.export.onnx import declare, finished, onnx, write
+from supernets.export.onnx import declare, write
 from supernets.export.writer import IR_VERSION, OPSET, Placed
-from supernets.graph import SUM, stored8
+from supernets.graph import SUM
 
 _JOINED = frozenset({"add", "append"})
 
@@ -36,19 +33,6 @@ def key_model(key: Key, batch: int = 1) -> bytes:
         pool = _integer_pool(key)
         return call_model(key) if pool is None else _integer_pool_model(pool)
     return _boundary_model(key, batch) if isinstance(key, BoundaryKey) else _layer_model(key)
-
-
-def network_model(layers: Sequence[Layer], shape: tuple[int, int, int], batch: int, takes: Takes = ()) -> bytes:
-    """A whole network of these layers, as it would be exported, with random weights."""
-    if takes:
-        return onnx(random_network(layers, takes, shape), batch)
-    writer = GraphWriter(batch)
-    rectified = {y.path for y in layers if y.activation == "relu"}
-    for name in stored8(layers):
-        writer.grid(name, SCALE, 0 if name in rectified else MIDDLE)
-    declare(writer, layers, shape)
-    write(writer, layers, random_modules(layers))
-    return finished(writer, layers[-1])
 
 
 def _layer_model(key: LayerKey) -> bytes:

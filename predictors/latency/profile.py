@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.called_probe import random_network
 from predictors.latency.key import Key
 from predictors.latency.plan import Task, tasks
 from predictors.latency.probe import Left, Partial, Progress, Timing, measure
-from predictors.latency.probes import empty_model, key_model, network_model
+from predictors.latency.probes import empty_model, key_model
 from predictors.latency.table import Table
 from predictors.latency.target import Target
 from spaces import INPUT, Architecture, Space
@@ -28,7 +28,7 @@ def profile(
     Some of the networks are timed in sessions of their own besides, as anchors. ``left``: seconds until it has to end;
     keys that were not reached are predicted then, and networks that were not are missing.
     """
-    todo = tasks(space, target, networks)
+    todo, runtime = tasks(space, target, networks), target.runtime
 
     @lru_cache(maxsize=1)  # sessions of one network follow each other
     def written(network: Architecture) -> bytes:
@@ -39,7 +39,7 @@ def profile(
             model = written(task.network)
         else:
             model = empty_model() if task.key is None else key_model(task.key, target.batch)
-        return backend.prepared(model, target.threads)
+        return runtime.prepared(model, target.threads)
 
     drift = [Task(network=space.extreme(max, "w8a8")), Task(network=space.extreme(min, "float"))]
     timings = measure(
@@ -47,7 +47,7 @@ def profile(
         [lambda task=task: make(task) for task in drift],  # type: ignore[misc]
         progress,
         partial,
-        backend.clock(target.threads),
+        runtime.clock(target.threads),
         left,
     )
     return _table(target, networks, todo, timings)
@@ -55,7 +55,7 @@ def profile(
 
 def _table(target: Target, networks: Sequence[Architecture], todo: Sequence[Task], timings: Sequence[Timing]) -> Table:
     """What was timed, in order; the keys among ``todo`` that were not are predicted."""
-    call = timings[0] if timings else Timing(0.0, 0.0, 0.0, 0)
+    call = timings[0] if timings and target.runtime.ADDITIVE else Timing(0.0, 0.0, 0.0, 0)
     keys: dict[Key, Timing] = {}
     whole: dict[Architecture, Timing] = {}
     anchors: dict[str, tuple[float, ...]] = {}
@@ -81,7 +81,7 @@ def whole_network(space: Space, architecture: Architecture, target: Target) -> b
     if outline.resolution is not None:
         first = next(y for y in layers if INPUT in y.inputs)
         shape = shape[0], first.h, first.w
-    return network_model(layers, shape, target.batch, outline.takes)
+    return target.runtime.exported(random_network(layers, outline.takes, shape), target.batch)
 
 
 def _less(timing: Timing, call: Timing) -> Timing:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
+import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.backends import Backend, backend
 
 _CPU_INFO, _GOVERNOR = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _VECTOR = re.compile(r"(avx|amx|sse4|fma|f16c|asimd|neon|sve|i8mm|bf16|dotprod).*")  # flags that kernels are chosen by
@@ -17,19 +17,26 @@ _VECTOR = re.compile(r"(avx|amx|sse4|fma|f16c|asimd|neon|sve|i8mm|bf16|dotprod).
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how networks will run: backend, threads, images per call."""
+    """Where and how networks will run: backend, threads, images per call, and the type that float layers compute in."""
 
-    backend: str = backend.NAME
+    backend: str = "onnxruntime"
     threads: int = 1
     batch: int = 1
+    floats: str = "f32"
+
+    @property
+    def runtime(self) -> Backend:
+        """The backend itself. Raises :class:`predictors.latency.backends.NoBackend`."""
+        return backend(self.backend, self.floats)
 
     @property
     def menu(self) -> dict[str, str]:
         """Precision -> precision whose kernel runs it."""
-        return {name: kernel.executed_as for name, kernel in backend.MENU.items()}
+        return {name: kernel.executed_as for name, kernel in self.runtime.MENU.items()}
 
     def fingerprint(self) -> dict[str, Any]:
         """What a measurement depends on besides the network."""
+        runtime = self.runtime
         return {
             "backend": self.backend,
             "threads": self.threads,
@@ -38,10 +45,8 @@ class Target:
             "processor": _cpu("model name") or platform.processor() or "unknown",
             "flags": " ".join(sorted(f for f in _cpu("flags", "Features").split() if _VECTOR.fullmatch(f))),
             "governor": _read(_GOVERNOR).strip() or "unknown",
-            "onnxruntime": version("onnxruntime"),
-            "onnx": version("onnx"),
-            "disabled_optimizers": "WeightBiasQuantization",
-            "clock": "thread" if self.threads == 1 else "wall",
+            **runtime.fingerprint(),
+            "clock": "thread" if runtime.clock(self.threads) is time.thread_time else "wall",
         }
 
 

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spaces import INPUT
+from supernets.export.calls import NotExportable
 from supernets.export.traced import examples
 from supernets.plain import Network
 
 
-def program(network: Network, batch: int = 1) -> bytes:
+def program(
+    network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None, floats: torch.dtype = torch.float32
+) -> bytes:
     """``network`` as a file that ``torch.export.load`` reads, of ``batch`` examples per call.
 
     Its input and output are those of the network. Integer layers compute with their codes in floats, as the network
-    does: it is a reference and a starting point for other compilers, not a fast form.
+    does: it is a reference and a starting point for other compilers, not a fast form. ``metadata`` are its extra
+    files. With ``floats`` a float network holds and computes everything in this type but what goes in and comes out.
+    Raises :class:`NotExportable` for an integer layer then, whose scales would be rounded.
     """
-    made = torch.export.export(network.eval(), example(network, batch))
+    module: nn.Module = network.eval()
+    if floats != torch.float32:
+        for y in network.layers:
+            if y.precision.quantized:
+                raise NotExportable(f"{y.path}: precision {y.precision.name} cannot be held in {floats}")
+        module = _Cast(copy.deepcopy(network), floats)
+    made = torch.export.export(module, example(network, batch))
     file = io.BytesIO()
-    torch.export.save(made, file)
+    torch.export.save(made, file, extra_files=dict(metadata or {}))
     return file.getvalue()
+
+
+class _Cast(nn.Module):
+    """A network in another type of floats, with inputs and outputs as they were."""
+
+    def __init__(self, network: Network, floats: torch.dtype) -> None:
+        super().__init__()
+        self.network, self._floats = network.to(floats), floats
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        given = [x.to(self._floats) if x.is_floating_point() else x for x in inputs]
+        y: Tensor = self.network(*given)
+        return y.to(torch.float32)
 
 
 def loaded(data: bytes) -> Callable[..., Tensor]:

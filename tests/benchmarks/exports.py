@@ -69,7 +69,7 @@ def files(net: Supernet, x: tuple[Tensor, ...]) -> tuple[dict[str, bytes], float
         architecture = space.extreme(max, precision)
         plain = extract(net, architecture, net.calibrate(architecture, [x]))
         made[precision] = export.onnx(plain)
-        audit, found = backend.audited(made[precision], plain.layers)
+        audit, found = backend.OnnxRuntime().audited(made[precision], plain.layers)
         seconds, wrong, kernels = max(seconds, time.monotonic() - start), wrong + found, Counter(audit.kernels)
     return made, seconds, wrong, kernels
 
@@ -97,7 +97,7 @@ def proof(name: str) -> str:
     compared = off = wrong = 0
     for architecture in [*drawn, *net.space.sample_many(2, generator(0, "benchmark.exports"))]:
         plain = extract(net, architecture, net.calibrate(architecture, [x]))
-        wrong += len(backend.audited(export.onnx(plain), plain.layers)[1])
+        wrong += len(backend.OnnxRuntime().audited(export.onnx(plain), plain.layers)[1])
         found = compare(plain, x)
         compared, off = compared + found[0], off + found[1]
     return f"| {name} | {compared:,} | {off} | {wrong} |"

@@ -1,6 +1,7 @@
 """The latency model of two spaces on this device: error on networks it has not seen, and how long profiling takes.
 
     python -m tests.benchmarks.latency [--only mobilenet,vit,resnet] [--minutes 3] [--unseen 20] [--seed 0]
+                                       [--backend onnxruntime] [--floats f32]
 
 ``--only`` takes names of the zoo too, of spaces that can be exported. After ``--minutes`` the rows that were not timed
 are predicted. Unseen networks are drawn uniformly, of mixed precisions; each is timed twice, in fresh sessions, to know
@@ -15,9 +16,8 @@ from functools import partial
 
 import numpy as np
 
-from nas.stages.profile import MEASURING
-from predictors.latency import Target, fit, networks_to_time, profile
-from predictors.latency.backends import onnxruntime as backend
+from nas.stages.profile import MEASURING, MIXED, SHALLOW, UNIFORM
+from predictors.latency import Target, fit, fit_whole, networks_to_time, profile
 from predictors.latency.probe import measure
 from predictors.latency.profile import whole_network
 from predictors.metrics import mape, tau, within
@@ -68,23 +68,23 @@ model:
 precision: {choice: [float, w8a8], per: layer}
 """,
 }
-TARGET = Target()
 
 
-def line(name: str, space: Space, minutes: float, unseen: int, seed: int) -> str:
+def line(name: str, space: Space, target: Target, minutes: float, unseen: int, seed: int) -> str:
     """One line of the table."""
     start = time.monotonic()
-    fitted = networks_to_time(space, seed, 24, 12)
-    table = profile(space, TARGET, fitted, left=lambda: start + 60 * MEASURING * minutes - time.monotonic())
+    runtime = target.runtime
+    fitted = networks_to_time(space, seed, MIXED, UNIFORM, 0 if runtime.ADDITIVE else SHALLOW)
+    table = profile(space, target, fitted, left=lambda: start + 60 * MEASURING * minutes - time.monotonic())
     fitted = [a for a in fitted if a.to_json() in table.networks]
-    model = fit(space, table, TARGET.menu, TARGET.batch, fitted)
+    model = (fit if runtime.ADDITIVE else fit_whole)(space, table, target.menu, target.batch, fitted)
     seconds = time.monotonic() - start
     drawn = [a for a in space.sample_many(2 * unseen, generator(seed, "benchmark")) if a not in fitted][:unseen]
-    made = [whole_network(space, a, TARGET) for a in drawn] + [whole_network(space, a, TARGET) for a in fitted[:8]]
+    made = [whole_network(space, a, target) for a in drawn] + [whole_network(space, a, target) for a in fitted[:8]]
     found = []
     for _ in range(2):
-        makes = [partial(backend.prepared, model, 1) for model in made]
-        times = np.array([t.ms for t in measure(makes, [], clock=backend.clock(1))])
+        makes = [partial(runtime.prepared, model, 1) for model in made]
+        times = np.array([t.ms for t in measure(makes, [], clock=runtime.clock(1))])
         known = np.array([table.networks[a.to_json()].ms for a in fitted[:8]])
         found.append(times[:unseen] / np.exp(np.log(times[unseen:] / known).mean()))
     truth, predicted = np.mean(found, axis=0), model.predict(drawn)[0]
@@ -103,13 +103,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--unseen", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", default="onnxruntime")
+    parser.add_argument("--floats", default="f32")
     given = parser.parse_args()
+    target = Target(given.backend, floats=given.floats)
     near = "within 5 % | within 10 %"
     print(f"| space | size | rows measured, predicted | profiling | unseen, ms | MAPE | {near} | tau | truth repeats |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in given.only.split(","):
         space = from_text(f"name: {name}{SPACES[name]}") if name in SPACES else load(name)
-        print(line(name, space, given.minutes, given.unseen, given.seed), flush=True)
+        print(line(name, space, target, given.minutes, given.unseen, given.seed), flush=True)
 
 
 if __name__ == "__main__":

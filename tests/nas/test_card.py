@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,15 @@ import pytest
 
 from nas import verify
 from nas.report import card
-from nas.report.card import PLAIN_CALL_MS
+from nas.report.programs import PLAIN_CALL_MS, PROGRAMS, program
+from predictors.latency import Target
+from predictors.latency.backends import BACKENDS, NoBackend
+from predictors.latency.called_probe import random_network
 from spaces.randomness import generator
+from tests.examples import space_of
 from tests.nas.test_report import example, unverified
 from tests.nas.tiny import Finished
+from tests.predictors.networks import CHAIN
 
 MEASURED = """\
 ## How latency is measured
@@ -46,7 +54,7 @@ def test_it_says_how_latency_is_measured() -> None:
     result = about()
     assert MEASURED in card(result["finalists"][0], result)
     assert (verify.SESSIONS, PLAIN_CALL_MS) == (3, 0.003)
-    said = card(result["finalists"][0], result | {"device": {"threads": 2, "batch": 8}})
+    said = card(result["finalists"][0], result | {"device": {"backend": "onnxruntime", "threads": 2, "batch": 8}})
     assert "one call on 2 threads with 8 images" in said
     assert "intra_op_num_threads = 2" in said
 
@@ -117,3 +125,31 @@ def test_baselines_have_cards_too(finished: Finished) -> None:
     """They can be exported as well."""
     for row in finished.search.result()["baselines"]:
         assert row["key"] in Path(finished.folder / row["model"]).with_name("card.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", list(PROGRAMS))
+def test_the_program_of_every_backend_gives_what_was_measured(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder with the file and what says its inputs, of a network in 8 bits where the backend has kernels."""
+    try:
+        backend = Target(name).runtime
+    except NoBackend as error:
+        pytest.skip(str(error).splitlines()[0])
+    space = space_of(CHAIN)
+    layers = space.outline.layers(space.extreme(max, "w8a8" if "w8a8" in backend.MENU else "float"))
+    network = random_network(layers, (), space.outline.input_shape)
+    interface = {"input_shape": [1, *network.input_shape], "input_type": "float32"}
+    (tmp_path / "architecture.json").write_text(json.dumps(interface))
+    model = backend.exported(network, 1, {key: json.dumps(value) for key, value in interface.items()})
+    (tmp_path / backend.FILE).write_bytes(model)
+    monkeypatch.chdir(tmp_path)
+    code = program({"backend": name, "threads": 1}, "values", "", "outputs.tolist()")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    expected = backend.evaluate(model, np.zeros((1, *network.input_shape), np.float32), 1)
+    assert np.array(json.loads(done.stdout)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_backend_has_a_program() -> None:
+    """Another one needs a line there too."""
+    assert set(PROGRAMS) == set(BACKENDS)

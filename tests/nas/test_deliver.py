@@ -22,6 +22,8 @@ from nas.data.tasks import Classification
 from nas.deliver import ProofFailed, deliver, facts, run_file
 from nas.evaluate import Evaluator
 from nas.experiment import Experiment
+from predictors.latency import Target
+from predictors.latency.backends import Audit
 from predictors.latency.backends import onnxruntime as backend
 from spaces import Architecture
 from supernets import Quantized, export, extract, threads
@@ -92,7 +94,7 @@ def test_a_program_of_torch_comes_with_it_if_asked_for(
     run = export.loaded((made.folder / "program.pt2").read_bytes())
     images = evaluator.dataset.test.images[:5]
     found = torch.cat([run(image[None]) for image in images])
-    file = torch.from_numpy(run_file(made.model, images.numpy(), 1))
+    file = torch.from_numpy(run_file(made.model, images.numpy(), Target()))
     assert torch.equal(found.argmax(dim=1), file.argmax(dim=1))
 
 
@@ -208,7 +210,7 @@ def test_a_float_layer_that_runs_on_integers_is_found(
     """The other direction: what was searched as float must be shipped as float."""
     audit = backend.audit
 
-    def integer_everywhere(*arguments: Any) -> backend.Audit:
+    def integer_everywhere(*arguments: Any) -> Audit:
         made = audit(*arguments)
         return dataclasses.replace(made, layers=dict.fromkeys(made.layers, "QLinearConv"))
 
@@ -227,7 +229,7 @@ def test_a_file_of_any_batch_size_takes_any_number_of_images(
     """The last call is filled up with copies, whose outputs are dropped."""
     network = extract(evaluator.net, mixed, evaluator.calibrate(mixed))
     images = evaluator.dataset.test.images[:count].numpy()
-    single, four = (run_file(export.onnx(network, batch), images, 1) for batch in (1, 4))
+    single, four = (run_file(export.onnx(network, batch), images, Target()) for batch in (1, 4))
     assert single.shape == four.shape == (count, 10)
     assert np.allclose(single, four, rtol=1e-4, atol=1e-4)
 

@@ -17,7 +17,7 @@ from nas.experiment import BACKENDS, LIMITS, Experiment, load
 from nas.objectives import OBJECTIVES
 from nas.schemes import SCHEMES
 from nas.strategies import STRATEGIES
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency import backends
 from spaces.datasets import ANY_SHAPE, SHAPES
 from spaces.yaml import SpecError
 from supernets import training
@@ -52,7 +52,7 @@ def test_names_are_those_of_the_registries() -> None:
     assert set(experiment.STRATEGIES) == set(STRATEGIES)
     assert set(KINDS) == set(DATASETS)
     assert {*SHAPES, *ANY_SHAPE, ENTRY} == set(KINDS)
-    assert set(BACKENDS) == {backend.NAME}
+    assert set(BACKENDS) == set(backends.BACKENDS)
     assert set(LIMITS) - {"latency_share"} <= set(OBJECTIVES)
 
 
@@ -172,6 +172,10 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "device: {backend: onnxruntim}",
             "1:19: unknown name 'onnxruntim' for 'space.device.backend' [unknown-name]\n"
             "  hint: did you mean 'onnxruntime'?",
+        ),
+        (
+            "device: {backend: onnxruntime, floats: bf16}",
+            "1:40: backend onnxruntime computes floats in f32, not in bf16 [unknown-value]",
         ),
         (
             "search: {strategy: nsga3}",

@@ -12,12 +12,14 @@ from onnx import TensorProto, helper
 
 from predictors.latency import Target
 from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.called_probe import random_network
 from predictors.latency.key import BoundaryKey, LayerKey
 from predictors.latency.plan import distinct_keys
-from predictors.latency.probes import empty_model, key_model, network_model
+from predictors.latency.probes import empty_model, key_model
 from predictors.latency.profile import whole_network
 from spaces import Record
 from spaces.outline import WEIGHTED
+from supernets import export
 from supernets.export import GraphWriter
 from tests.examples import space_of
 from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, head, network
@@ -185,7 +187,7 @@ def test_a_layer_whose_node_is_gone_is_not_found_at_its_reader() -> None:
 def test_a_path_that_begins_like_another_is_not_taken_for_it() -> None:
     """``stages.0.1`` is not ``stages.0.10``; dots in a path are dots."""
     space = network(conv("s.1", "input", 4, "w8a8"), conv("s.10", "s.1", 4, "float"), *head("s.10", "w8a8"))
-    model = network_model(space.outline.layers(NO_CHOICE), (1, 8, 8), 1)
+    model = export.onnx(random_network(space.outline.layers(NO_CHOICE), (), (1, 8, 8)))
     audit = backend.audit(model, ["s.1", "s.10", "s:1", "classifier"])
     assert (audit.layers["s.1"], audit.layers["classifier"]) == ("QLinearConv", "QGemm")
     assert audit.layers["s.10"] in {"Conv", "FusedConv"}
@@ -204,7 +206,7 @@ def test_many_images_are_evaluated_in_batches_of_the_model() -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 4))],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
-    assert backend.batch_of(model) == 2
+    assert backend.shape_of(model)[0] == 2
     images = np.arange(16, dtype=np.float32).reshape(4, 1, 2, 2)
     assert backend.evaluate(model, images).tolist() == images.reshape(4, 4).tolist()
 
@@ -226,7 +228,7 @@ def test_residual_adds_of_a_hand_made_network_run_on_integers() -> None:
         conv("c", "add", 16, "w8a8"),
         *head("c", "w8a8"),
     )
-    ops = Counter(executed(network_model(space.outline.layers(NO_CHOICE), (1, 8, 8), 1)))
+    ops = Counter(executed(export.onnx(random_network(space.outline.layers(NO_CHOICE), (), (1, 8, 8)))))
     assert (ops["QLinearConv"], ops["QLinearAdd"], ops["QLinearGlobalAveragePool"], ops["QGemm"]) == (3, 1, 1, 1)
     assert ops["Transpose"] <= 2
     assert ops["DequantizeLinear"] == 0

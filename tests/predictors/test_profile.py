@@ -211,7 +211,7 @@ def test_the_batch_size_is_that_of_the_model() -> None:
     from predictors.latency.backends import onnxruntime as backend
 
     space = space_of(CHAIN)
-    assert backend.batch_of(whole_network(space, space.largest, Target(batch=5))) == 5
+    assert backend.shape_of(whole_network(space, space.largest, Target(batch=5)))[0] == 5
 
 
 def test_a_network_is_timed_in_its_own_resolution() -> None:

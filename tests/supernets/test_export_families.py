@@ -51,7 +51,7 @@ def test_a_file_is_the_network_on_the_kernels_that_are_meant(name: str) -> None:
             assert_close(found, wanted, rtol=1e-3, atol=2e-4 * float(wanted.abs().max()))
         else:
             assert float((found - wanted).abs().mean()) <= 0.1 * float(wanted.std())
-        assert backend.audited(model, plain.layers)[1] == []
+        assert backend.OnnxRuntime().audited(model, plain.layers)[1] == []
 
 
 def test_a_network_of_another_resolution_takes_pictures_of_its_own_size() -> None:

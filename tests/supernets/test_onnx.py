@@ -104,7 +104,7 @@ def test_the_form_of_the_file() -> None:
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 21)]
     assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [2, 2, 8, 8]
     assert [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim] == [2, 3]
-    assert backend.batch_of(model.SerializeToString()) == 2
+    assert backend.shape_of(model.SerializeToString())[0] == 2
     types = {i.name: i.data_type for i in model.graph.initializer if i.name.endswith((".weight", ".bias"))}
     integers, floats = (TensorProto.INT8, TensorProto.INT32), (TensorProto.FLOAT, TensorProto.FLOAT)
     assert types == {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,16 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from spaces import Layer
-from spaces.layers import WEIGHTED
-from spaces.precision import Precision
-from supernets.graph import live
+from predictors.latency.backends.base import Audit, Backend, sample
+from predictors.latency.backends.onnx_file import MENU, named, shape_of
+from supernets import export
 
-NAME = "onnxruntime"
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """How the device runs a precision: ``real`` on a kernel of its own, ``container`` stored small, run as another."""
-
-    form: str
-    executed_as: str
-
-
-MENU: dict[str, Kernel] = {
-    "float": Kernel("real", "float"),
-    "w8a8": Kernel("real", "w8a8"),
-    "w4a8": Kernel("container", "w8a8"),
-    "w2a8": Kernel("container", "w8a8"),
-}
-"""Precision -> kernel, for convolutions and linear layers."""
-
-
-def kernel(precision: Precision) -> Kernel | None:
-    """How the device runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
-
-    How a scale was found, and how its values were rounded in training, is nothing to a kernel.
-    """
-    weight, given = precision.weight, precision.input
-    if weight is None or given is None:
-        return None if precision.quantized else MENU["float"]
-    return MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
-
-
+_DISABLED = "WeightBiasQuantization"
 _TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
 _BITS = {TensorProto.FLOAT: 32, TensorProto.INT8: 8, TensorProto.UINT8: 8, TensorProto.INT4: 4, TensorProto.INT2: 2}
-_INTEGER = {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
+_INTEGER = frozenset(
+    ("QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+)
 _FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}
 
 
@@ -68,7 +38,7 @@ def options(threads: int) -> Any:
     made.intra_op_num_threads = threads
     made.inter_op_num_threads = 1
     made.log_severity_level = 3
-    made.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
+    made.add_session_config_entry("optimization.disable_specified_optimizers", _DISABLED)
     if threads > 1:
         made.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return made
@@ -88,17 +58,9 @@ def prepared(model: bytes, threads: int) -> Callable[[], None]:
     """One inference on fixed random input as a call: inputs and outputs are bound once, nothing is copied."""
     made = session(model, threads)
     binding = made.io_binding()
-    rng = np.random.default_rng(0)
     kept = []  # the binding holds addresses only
     for wanted in made.get_inputs():
-        shape = tuple(wanted.shape)
-        if wanted.type == "tensor(uint8)":
-            value: NDArray[Any] = rng.integers(0, 256, shape).astype(np.uint8)
-        elif wanted.type == "tensor(int64)":
-            value = np.zeros(shape, np.int64)  # a token that every vocabulary has
-        else:
-            value = rng.normal(size=shape).astype(np.float32)
-        kept.append(ort.OrtValue.ortvalue_from_numpy(value))
+        kept.append(ort.OrtValue.ortvalue_from_numpy(sample(wanted.shape, _TYPES[wanted.type])))
         binding.bind_ortvalue_input(wanted.name, kept[-1])
     for given in made.get_outputs():
         dtype = _TYPES[given.type]
@@ -121,17 +83,6 @@ def evaluate(model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDA
     return np.concatenate(parts)
 
 
-def shape_of(model: bytes) -> tuple[int, ...]:
-    """Of the input of a model of fixed sizes, examples per call first."""
-    shape = onnx.load_from_string(model).graph.input[0].type.tensor_type.shape
-    return tuple(int(size.dim_value) for size in shape.dim)
-
-
-def batch_of(model: bytes) -> int:
-    """Examples per call of a model of fixed batch size."""
-    return shape_of(model)[0]
-
-
 def optimised(model: bytes, threads: int = 1) -> onnx.ModelProto:
     """The graph as the session runs it, after all of the runtime's rewriting."""
     with tempfile.TemporaryDirectory() as folder:
@@ -142,43 +93,10 @@ def optimised(model: bytes, threads: int = 1) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What a session runs. ``kernels``: how many nodes of each type; ``layers``: the type that runs each layer."""
-
-    kernels: dict[str, int]
-    layers: dict[str, str]
-
-    def unintended(self, integer: dict[str, bool]) -> list[str]:
-        """What differs from the intention ``path -> runs on integers``, in words; empty if nothing does."""
-        found = []
-        for path, wanted in integer.items():
-            op = self.layers.get(path)
-            if op is None:
-                found.append(f"{path}: no kernel found")
-            elif wanted != (op in _INTEGER):
-                found.append(f"{path}: meant for {'integers' if wanted else 'floats'}, runs as {op}")
-        return found
-
-
-def audited(model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
-    """The audit of a network's layers with weights, and what of it is unintended."""
-    needed = live(layers)
-    weighted = [y for y in layers if y.kind in WEIGHTED and y.path in needed]
-    functions = [y for y in layers if y.kind in ("activation", "batch_norm", "call")]
-    after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
-    found = audit(model, [y.path for y in weighted], threads, after)
-    return found, found.unintended({y.path: y.runs8 for y in weighted})
-
-
 def audit(
     model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
 ) -> Audit:
-    """The executed kernels, and which of them runs the layer of each path.
-
-    ``after``: path -> layers that read it, activation functions and scales, whose names a kernel has that computes
-    them as well.
-    """
+    """See :meth:`Backend.audit`."""
     nodes = optimised(model, threads).graph.node
     kernels: dict[str, int] = {}
     for node in nodes:
@@ -187,11 +105,11 @@ def audit(
     layers = {}
     for path in paths:
         names = (path, *(after or {}).get(path, ()))
-        mine = [node for name in names for node in computing if _named(node, name)]
+        mine = [node for name in names for node in computing if named(node.name, name)]
         mine = mine or [node for node in computing if _weighs(node, path)]
         if mine:
             layers[path] = mine[0].op_type
-    return Audit(kernels, layers)
+    return Audit(kernels, layers, _INTEGER)
 
 
 def weight_bits(model: bytes, path: str, threads: int = 1) -> int:
@@ -202,16 +120,11 @@ def weight_bits(model: bytes, path: str, threads: int = 1) -> int:
     graph = optimised(model, threads).graph
     types = {constant.name: constant.data_type for constant in graph.initializer}
     for node in graph.node:
-        if node.op_type in _INTEGER | _FLOAT and (_named(node, path) or _weighs(node, path)):
-            named = [name for name in node.input if name.startswith(f"{path}.weight") and name in types]
-            found = {_BITS.get(types[name], 0) for name in named}  # of integers there are scales besides, of floats
+        if node.op_type in _INTEGER | _FLOAT and (named(node.name, path) or _weighs(node, path)):
+            mine = [name for name in node.input if name.startswith(f"{path}.weight") and name in types]
+            found = {_BITS.get(types[name], 0) for name in mine}  # of integers there are scales besides, of floats
             return min(found, default=0)
     return 0
-
-
-def _named(node: onnx.NodeProto, path: str) -> bool:
-    """Whether it has the name of the layer: the runtime's names derive from ours."""
-    return re.search(rf"(?:^|[: ]){re.escape(path)}(?:$|[:_])", node.name) is not None
 
 
 def _weighs(node: onnx.NodeProto, path: str) -> bool:
@@ -219,3 +132,38 @@ def _weighs(node: onnx.NodeProto, path: str) -> bool:
     return any(
         name == f"{path}.weight" or name.startswith((f"{path}.weight:int8", f"{path}.weight_")) for name in node.input
     )
+
+
+class OnnxRuntime(Backend):
+    """The default: integer kernels for 8 bits, the most additive, and the one that says best what it runs."""
+
+    NAME, MENU, ADDITIVE = "onnxruntime", MENU, True
+    exported = staticmethod(export.onnx)
+    shape_of = staticmethod(shape_of)
+    weight_bits = staticmethod(weight_bits)
+
+    def clock(self, threads: int) -> Callable[[], float]:
+        """See :class:`Backend`."""
+        return clock(threads)
+
+    def prepared(self, model: bytes, threads: int) -> Callable[[], None]:
+        """See :class:`Backend`."""
+        return prepared(model, threads)
+
+    def evaluate(self, model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
+        """See :class:`Backend`."""
+        return evaluate(model, images, threads)
+
+    def audit(
+        self, model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
+    ) -> Audit:
+        """See :class:`Backend`."""
+        return audit(model, paths, threads, after)
+
+    def fingerprint(self) -> dict[str, str]:
+        """See :class:`Backend`."""
+        return {
+            "onnxruntime": version("onnxruntime"),
+            "onnx": version("onnx"),
+            "disabled_optimizers": _DISABLED,
+        }

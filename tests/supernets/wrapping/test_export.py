@@ -45,7 +45,7 @@ def test_files_are_the_network_on_the_kernels_that_were_meant(wrapped: tuple[Wra
     for architecture in drawn(net):
         plain = extract(net, architecture, net.calibrate(architecture, [inputs]))
         model = export.onnx(plain, len(inputs[0]))
-        assert backend.audited(model, plain.layers)[1] == []
+        assert backend.OnnxRuntime().audited(model, plain.layers)[1] == []
         with torch.no_grad():
             expected = tree_leaves(plain(*inputs))
         if not stored8(plain.layers):
@@ -130,7 +130,7 @@ def test_every_operation_has_its_form(name: str) -> None:
     for precision in ("float", "w8a8"):
         architecture = net.space.extreme(min, precision)
         plain = extract(net, architecture, net.calibrate(architecture, [x]))
-        assert backend.audited(export.onnx(plain, 2), plain.layers)[1] == []
+        assert backend.OnnxRuntime().audited(export.onnx(plain, 2), plain.layers)[1] == []
         compared, off = compare(plain, (x,))
         assert off <= 0.001 * compared
 

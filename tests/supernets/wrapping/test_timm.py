@@ -45,7 +45,7 @@ def test_its_file_computes_the_same(name: str, size: int) -> None:
     compared = off = 0
     for architecture in [*ends, *net.space.sample_many(1, generator(0, "test.timm.file"))]:
         plain = extract(net, architecture, net.calibrate(architecture, [x]))
-        assert backend.audited(export.onnx(plain), plain.layers)[1] == []
+        assert backend.OnnxRuntime().audited(export.onnx(plain), plain.layers)[1] == []
         found = compare(plain, (x,))
         compared, off = compared + found[0], off + found[1]
     assert off <= 0.001 * compared
