@@ -98,14 +98,14 @@ class Outline:
 
     def table(self, batch: Batch) -> tuple[Columns, ...]:
         """Every record resolved over a batch, in order."""
-        return resolve(self.records, self._input, len(batch), lambda name: _of_batch(batch, name))
+        return resolve(self.records, self._input, len(batch), lambda name: of_batch(batch, name))
 
     def sizes(self, batch: Batch) -> dict[str, CallSizes]:
         """Sizes of every traced record, by its path."""
         nothing = np.zeros(len(batch), np.int64)
 
         def numbers(found: Iterable[Field]) -> tuple[Ints, ...]:
-            return tuple([whole(f, nothing, lambda name: _of_batch(batch, name)) for f in found])
+            return tuple([whole(f, nothing, lambda name: of_batch(batch, name)) for f in found])
 
         calls = [(r.path, r.call) for r in self.records if r.call is not None]
         return {p: CallSizes(numbers(c.dims), numbers(c.sizes()), numbers(c.weight)) for p, c in calls}
@@ -113,7 +113,7 @@ class Outline:
     def input_sizes(self, batch: Batch) -> Ints:
         """Channels, height and width of the network's input (3, n)."""
         nothing = np.zeros(len(batch), np.int64)
-        sizes: Ints = np.array([number(f, nothing, lambda name: _of_batch(batch, name)) for f in self._input], np.int64)
+        sizes: Ints = np.array([number(f, nothing, lambda name: of_batch(batch, name)) for f in self._input], np.int64)
         return sizes
 
 
@@ -126,7 +126,8 @@ def _plain(value: Any) -> Any:
     return {f.name: _plain(given[f.name]) for f in fields(value) if given[f.name] != f.default}
 
 
-def _of_batch(batch: Batch, name: str) -> tuple[Bools, list[Value], Ints]:
+def of_batch(batch: Batch, name: str) -> tuple[Bools, list[Value], Ints]:
+    """As :data:`spaces.resolve.Read` says, of the architectures of a batch."""
     column = batch.space.column.get(name)
     if column is None:  # nothing in a restricted space makes it present
         return np.zeros(len(batch), np.bool_), [0], np.zeros(len(batch), np.int64)

@@ -150,7 +150,8 @@ def _bits(specs: Sequence[QuantSpec | None]) -> Ints:
     return np.array([0 if spec is None else spec.bits for spec in specs], np.int64)
 
 
-def _exists(when: When, n: int, read: Read) -> Bools:
+def exists_in(when: When, n: int, read: Read) -> Bools:
+    """Where (n,) all of these conditions hold."""
     kept: Bools = np.ones(n, np.bool_)
     for condition in when:
         present, values, positions = read(condition.name)
@@ -171,12 +172,12 @@ def resolve(records: Sequence[Record], input_shape: Sequence[Field], n: int, rea
     for i, r in enumerate(records):
         rows = [0 if name == INPUT else at[name] + 1 for name in r.inputs]
         if r.kind == "select":
-            chosen = whole(r.rows, nothing, read) * _exists(r.exists_when, n, read)
+            chosen = whole(r.rows, nothing, read) * exists_in(r.exists_when, n, read)
             drafts.append(draft_of(r, np.zeros(n, np.bool_), source[rows].T, [tuple(shape[rows[0]])], n, read))
             shape[i + 1] = np.take_along_axis(shape[rows], chosen[None, None, :], axis=0)[0]
             source[i + 1] = np.take_along_axis(source[rows], chosen[None, :], axis=0)[0]
             continue
-        exists = _exists(r.exists_when, n, read)
+        exists = exists_in(r.exists_when, n, read)
         draft = draft_of(r, exists, source[rows].T, [tuple(shape[row]) for row in rows], n, read)
         drafts.append(draft)
         for size, own, before in zip(

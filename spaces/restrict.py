@@ -34,18 +34,26 @@ def restricted(
         if isinstance(r.precision, Chosen):
             readers.setdefault(r.precision.name, []).append(r)
     allows: Callable[[Record, str], bool] = menu.allows if isinstance(menu, Menu) else lambda _, name: name in menu
-    kept: dict[str, Choice] = {}
-    for c in choices:
-        when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
-        if not all(w.values for w in when):
-            continue
+
+    def left(c: Choice) -> tuple[Value, ...]:
         read = readers.get(c.name, [])
         values = tuple(v for v in c.values if all(allows(r, str(v)) for r in read))
         if not values:
             raise NothingLeft(_nothing(c, read, menu))
-        kept[c.name] = replace(c, values=values, when=when)
+        return values
+
     if isinstance(menu, Menu) and "simulated" not in menu.keeps:
         _check(records, {c.name: c.values for c in choices}, menu)
+    return narrowed(choices, left)
+
+
+def narrowed(choices: Sequence[Choice], left: Callable[[Choice], tuple[Value, ...]]) -> tuple[Choice, ...]:
+    """The choices, in order, with the values that are ``left``; one that nothing is left to make present goes."""
+    kept: dict[str, Choice] = {}
+    for c in choices:
+        when = tuple(Condition(w.name, _left(w, kept)) for w in c.when)
+        if all(w.values for w in when):
+            kept[c.name] = replace(c, values=left(c), when=when)
     return tuple(kept.values())
 
 

@@ -7,7 +7,7 @@ it reads and on the shapes of its inputs alone, and few combinations of these oc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from typing import Any
@@ -66,7 +66,7 @@ class Resolver:
 
     def __init__(self, records: Sequence[Record], input_shape: Sequence[Field]) -> None:
         self._input = tuple(input_shape)
-        self._entries = [_Entry(r, _conditions_of(r), _choices_of(r), {}) for r in records]
+        self._entries = [_Entry(r, _conditions_of(r), choices_of(r), {}) for r in records]
 
     def layers(self, architecture: Mapping[str, Value]) -> tuple[Layer, ...]:
         """The present layers, in order; ``inputs`` name present ones."""
@@ -184,11 +184,16 @@ def _conditions_of(r: Record) -> tuple[tuple[str, frozenset[_Typed]], ...]:
     return tuple((c.name, frozenset((type(v), v) for v in c.values)) for c in r.exists_when)
 
 
-def _choices_of(r: Record) -> tuple[str, ...]:
+def choices_of(r: Record) -> tuple[str, ...]:
     """Names of the choices that its fields read."""
-    found: list[str] = []
     fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.rows, r.precision]
-    fields += [] if r.call is None else r.call.fields()
+    return names_in([*fields, *([] if r.call is None else r.call.fields())])
+
+
+def names_in(given: Iterable[Any]) -> tuple[str, ...]:
+    """Names of the choices that fields read."""
+    found: list[str] = []
+    fields = list(given)
     while fields:
         match fields.pop():
             case Chosen(name=name) | Position(name=name) | Lookup(name=name):

@@ -7,7 +7,7 @@ and whether it is stored in 8 bits. So the conversions between forms belong to t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,12 @@ from supernets.functions.operations import RESHAPES
 _UNCOUNTED = frozenset({"getitem"})  # a part of what makes several tensors
 
 
-def work_of(batch: Batch, weight_names: Mapping[int, str], size: int) -> Work:
-    """The work of the networks of a batch, in calls of ``size`` examples; ``weight_names`` as :func:`work` has them."""
+def work_of(batch: Batch, weight_names: Mapping[int, str], size: int, only: Collection[int] | None = None) -> Work:
+    """The work of the networks of a batch, in calls of ``size`` examples; other arguments as :func:`work` has them."""
     outline = batch.space.outline
     if not outline.takes:
-        return work(outline.table(batch), weight_names, size)
-    return _Called(batch, weight_names, size).work()
+        return work(outline.table(batch), weight_names, size, only)
+    return _Called(batch, weight_names, size).work(only)
 
 
 @dataclass
@@ -55,20 +55,21 @@ class _Called:
         for c in self.table:
             self.stored8[-1] |= c.exists & (c.inputs[:, 0] < 0) & c.in8
 
-    def work(self) -> Work:
-        """Keys of all records; of an input that is stored in 8 bits the conversion."""
+    def work(self, only: Collection[int] | None = None) -> Work:
+        """Keys of all records; of an input that is stored in 8 bits the conversion, with the first that reads it."""
         kernels: dict[CallKey, list[Rows]] = {}
         n = len(self.batch)
         layers, links = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        for c in self.table:
-            if not _runs(c.record, self.constant):
+        for i, c in enumerate(self.table):
+            if not _runs(c.record, self.constant) or (only is not None and i not in only):
                 continue
             layers += c.exists
             links += self._links(c)
             for key, rows in self._keys(c):
                 kernels.setdefault(key, []).append(rows)
         found = [(key, np.concatenate(rows)) for key, rows in kernels.items()]
-        return Work(found, list(self._input()), layers, links)
+        first = next(i for i, c in enumerate(self.table) if INPUT in c.record.inputs)
+        return Work(found, list(self._input()) if only is None or first in only else [], layers, links)
 
     def _input(self) -> Iterator[tuple[BoundaryKey, Rows]]:
         takes = self.batch.space.outline.takes

@@ -9,9 +9,10 @@ memory: alone, a layer finds its own in the cache; a network of many does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,11 @@ from predictors.latency.called import work_of
 from predictors.latency.table import Table
 from spaces import Architecture, Batch, Space
 from spaces.outline import WEIGHTED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from predictors.latency.expectation import Expectation
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +46,7 @@ _UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf, 0.5])
 # A weak pull to plain additivity, so that few networks still give sane factors.
 _PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 _PRIOR_WEIGHT = 0.02
-_CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with less weights fit it
+CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with less weights fit it
 
 
 def weight_names(menu: dict[str, str]) -> dict[int, str]:
@@ -72,6 +78,28 @@ class LatencyModel:
         mean = np.maximum(sums @ self.factors, self.table.call_ms)  # no network is faster than an empty call
         return mean, mean * self.error
 
+    def expected(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """Expected latency in ms, a scalar that gradients flow through, where each choice is drawn by itself.
+
+        ``weights``: name of every choice of the space -> probability (k,) of each value, in their order; conditions
+        make choices absent as ever. At one-hot weights it is :meth:`predict`, and it is the mean of predictions over
+        drawn architectures but for two terms that are not sums over layers: weights beyond the cache, and the time of
+        an empty call as the least. They are those of the mean, so that it errs by Jensen's inequality, downwards, where
+        some networks fit the cache and others do not (measured in ``docs/latency.md``).
+
+        Raises:
+            ValueError: a choice without weights, or weights of another shape.
+            TooManyChoices: a layer depends on too many choices at once to be tabulated.
+            TableError: the table has no row for a layer.
+        """
+        return self._expectation(weights)
+
+    @cached_property
+    def _expectation(self) -> Expectation:
+        from predictors.latency.expectation import Expectation
+
+        return Expectation.of(self)
+
     def to_json(self) -> dict[str, Any]:
         """Factors and error, for the record."""
         return {"factors": dict(zip(FEATURES, self.factors.tolist(), strict=True)), "error": self.error}
@@ -82,7 +110,17 @@ def features(
 ) -> Floats:
     """(n, 9) sums of table rows and counts, in the order of ``FEATURES``."""
     batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
-    todo = work_of(batch, weight_names(menu), batch_size)
+    sums = sums_at(table, menu, batch_size, batch)
+    sums[:, 7] = table.call_ms
+    sums[:, 8] = np.maximum(0, sums[:, 8] - CACHE_BYTES) / 2**20
+    return sums
+
+
+def sums_at(
+    table: Table, menu: dict[str, str], batch_size: int, batch: Batch, only: Collection[int] | None = None
+) -> Floats:
+    """(n, 9) sums over all records, or ``only`` some: as :func:`features`, but no call, and all bytes of weights."""
+    todo = work_of(batch, weight_names(menu), batch_size, only)
     sums = np.zeros((len(batch), len(FEATURES)))
     for key, rows in todo.kernels:
         column = 2 if key.op not in WEIGHTED else int(key.source == "u8")
@@ -93,8 +131,6 @@ def features(
         np.add.at(sums[:, 6], rows, 1e-3)
     sums[:, 4] = todo.links * 1e-6
     sums[:, 5] = todo.layers * 1e-3
-    sums[:, 7] = table.call_ms
-    sums[:, 8] = np.maximum(0, sums[:, 8] - _CACHE_BYTES) / 2**20
     return sums
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +38,14 @@ class Work:
     links: Ints
 
 
-def work(table: Sequence[Columns], weight_names: Mapping[int, str], batch: int) -> Work:
-    """The work of the networks of a resolved outline.
+def work(
+    table: Sequence[Columns], weight_names: Mapping[int, str], batch: int, only: Collection[int] | None = None
+) -> Work:
+    """The work of the networks of a resolved outline, or that at ``only`` some of its records.
 
     ``weight_names``: bits of a weight -> name of the weight format whose kernel runs it (0: float).
     """
+    counted = set(range(len(table))) if only is None else set(only)
     n = len(table[0].exists)
     made8 = np.stack([*[c.runs8 for c in table], np.zeros(n, np.bool_)])  # the last row is the network's input
     stored8 = np.stack([*[c.out8 for c in table], np.zeros(n, np.bool_)])
@@ -53,12 +56,14 @@ def work(table: Sequence[Columns], weight_names: Mapping[int, str], batch: int) 
     stands = standing([c.record for c in table])
     tokens = np.array([*[stands[c.record.path] == "tokens" for c in table], False])[:, None].repeat(n, axis=1)
     changes = _Gathered(4)
-    for c in table:
+    for i, c in enumerate(table):
         for producer in c.inputs.T:
             at = at_each(producer)
             stored, made = stored8[at] & c.exists, made8[at]
             quantize = stored & ~made & ~written[at]
             written[at] |= quantize
+            if i not in counted:
+                continue
             flat = tokens[at] & (c.h * c.w > 1)
             for op, where in enumerate((quantize, stored & ~c.runs8)):
                 changes.add(where, 2 * op + flat, c.c_in, c.h, c.w)
@@ -67,20 +72,16 @@ def work(table: Sequence[Columns], weight_names: Mapping[int, str], batch: int) 
                 changes.add(turned, 4 + stored, c.c_in, c.h, c.w)
             links += np.where(c.exists & ~stored & ~c.runs8 & (producer >= 0) & ~flat, c.c_in * c.h * c.w, 0)
     boundaries = [(BoundaryKey(_BOUNDARIES[op], c, h, w), rows) for (op, c, h, w), rows in changes.distinct()]
-    return Work(list(_kernels(table, stands, weight_names, batch)), boundaries, _counts(table), links)
-
-
-def _counts(table: Sequence[Columns]) -> Ints:
-    counts: Ints = np.sum([c.exists for c in table], axis=0)
-    return counts
+    layers = np.sum([c.exists for i, c in enumerate(table) if i in counted], axis=0) + np.zeros(n, np.int64)
+    return Work(list(_kernels(table, stands, weight_names, batch, counted)), boundaries, layers, links)
 
 
 def _kernels(
-    table: Sequence[Columns], stands: Mapping[str, str], weight_names: Mapping[int, str], batch: int
+    table: Sequence[Columns], stands: Mapping[str, str], weight_names: Mapping[int, str], batch: int, counted: set[int]
 ) -> Iterator[tuple[LayerKey, Rows]]:
     sorts: dict[tuple[str, str, str], int] = {}
     found = _Gathered(14)
-    for c in table:
+    for c in (table[i] for i in sorted(counted)):
         kind = c.record.kind
         sort = sorts.setdefault((kind, c.record.activation, stands[c.record.inputs[0]]), len(sorts))
         fan = c.inputs.shape[1]
