@@ -48,7 +48,7 @@ def executed(model: onnx.ModelProto) -> Counter[str]:
 
 def unintended(network: Network, model: onnx.ModelProto) -> list[str]:
     """What the audit finds wrong."""
-    return backend.audited(model.SerializeToString(), network.layers)[1]
+    return backend.OnnxRuntime().audited(model.SerializeToString(), network.layers)[1]
 
 
 def constant(model: onnx.ModelProto, name: str, value: np.ndarray[Any, Any]) -> None:
@@ -225,6 +225,6 @@ def test_threads_of_sessions_that_wait_do_not_spin() -> None:
 def test_every_layer_with_weights_is_audited() -> None:
     """So that a trap that nobody knows yet fails an export: none of them passes for want of a name."""
     network, model = exported()
-    audit, wrong = backend.audited(model.SerializeToString(), network.layers)
+    audit, wrong = backend.OnnxRuntime().audited(model.SerializeToString(), network.layers)
     assert set(audit.layers) == {y.path for y in network.layers if y.kind in WEIGHTED}
     assert wrong == []
