@@ -1,6 +1,6 @@
 """The expected latency under a relaxation: what a training step pays for it, and how far it is from the mean of draws.
 
-    python -m tests.benchmarks.expected [--only mobilenet,vit] [--minutes 1] [--draws 20000] [--seed 0]
+    python -m tests.benchmarks.expected [--spaces mobilenet,vit] [--minutes 1] [--draws 20000] [--seed 0]
 
 Each space is profiled on this device first, so that factors and times are real. At uniform weights: seconds to make
 the tables, milliseconds of a call with and without its gradient (median of 50), and its difference from the mean
@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from nas.stages.profile import MEASURING
-from predictors.latency import fit, networks_to_time, profile
+from predictors.latency import Target, fit, networks_to_time, profile
 from spaces import Batch, Space
-from spaces.load import from_text, load
 from spaces.randomness import generator
-from tests.benchmarks.latency import SPACES, TARGET
+from tests.benchmarks.latency import space_of
 
 REPEATS = 50
+TARGET = Target()
 
 
 def drawn(space: Space, n: int, seed: int) -> Batch:
@@ -61,7 +61,7 @@ def line(name: str, space: Space, minutes: float, draws: int, seed: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="mobilenet,vit")
+    parser.add_argument("--spaces", default="mobilenet,vit")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--draws", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -70,9 +70,8 @@ def main() -> None:
         "| space | tables | call, ms | and gradient, ms | expected, ms | from draws | their error | weights, ms/MiB |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for name in given.only.split(","):
-        space = from_text(f"name: {name}{SPACES[name]}") if name in SPACES else load(name)
-        print(line(name, space, given.minutes, given.draws, given.seed), flush=True)
+    for name in given.spaces.split(","):
+        print(line(name, space_of(name), given.minutes, given.draws, given.seed), flush=True)
 
 
 if __name__ == "__main__":

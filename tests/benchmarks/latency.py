@@ -1,9 +1,10 @@
 """The latency model of two spaces on this device: error on networks it has not seen, and how long profiling takes.
 
-    python -m tests.benchmarks.latency [--only mobilenet,vit,resnet] [--minutes 3] [--unseen 20] [--seed 0]
-                                       [--backend onnxruntime] [--floats f32]
+    python -m tests.benchmarks.latency [--spaces mobilenet,vit,resnet,own:resnet18] [--minutes 3] [--unseen 20]
+                                       [--seed 0] [--backend onnxruntime] [--floats f32]
 
-``--only`` takes names of the zoo too, of spaces that can be exported. After ``--minutes`` the rows that were not timed
+``--spaces`` takes names of the zoo too, of spaces that can be exported, and ``own:NAME`` for models of timm, wrapped,
+on pictures of 64x64. After ``--minutes`` the rows that were not timed
 are predicted. Unseen networks are drawn uniformly, of mixed precisions; each is timed twice, in fresh sessions, to know
 how far the truth repeats itself.
 """
@@ -68,6 +69,17 @@ model:
 precision: {choice: [float, w8a8], per: layer}
 """,
 }
+SIDE = 64  # of the pictures of wrapped models
+
+
+def space_of(name: str) -> Space:
+    """A space of this file, of a wrapped model, or of the zoo."""
+    if name.startswith("own:"):
+        from supernets import wrap
+        from tests.timm_models import made
+
+        return wrap(*made(name.removeprefix("own:"), SIDE), {"precision": ["float", "w8a8"]}).space
+    return from_text(f"name: {name}{SPACES[name]}") if name in SPACES else load(name)
 
 
 def line(name: str, space: Space, target: Target, minutes: float, unseen: int, seed: int) -> str:
@@ -99,7 +111,7 @@ def line(name: str, space: Space, target: Target, minutes: float, unseen: int, s
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(SPACES))
+    parser.add_argument("--spaces", default=",".join(SPACES))
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--unseen", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -110,9 +122,8 @@ def main() -> None:
     near = "within 5 % | within 10 %"
     print(f"| space | size | rows measured, predicted | profiling | unseen, ms | MAPE | {near} | tau | truth repeats |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in given.only.split(","):
-        space = from_text(f"name: {name}{SPACES[name]}") if name in SPACES else load(name)
-        print(line(name, space, target, given.minutes, given.unseen, given.seed), flush=True)
+    for name in given.spaces.split(","):
+        print(line(name, space_of(name), target, given.minutes, given.unseen, given.seed), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from predictors.latency import Target
 from predictors.latency.backends import onnxruntime as backend
 from spaces.layers import WEIGHTED
 from supernets import Network, export, extract
@@ -28,6 +29,7 @@ model: {{family: graph, input: [2, 8, 8], classes: 3, layers: [conv: 8, {{conv: 
 precision: {{choice: [float, w8a8, w4a8], per: layer}}
 """
 SECOND = "layers.1"
+RUNTIME = Target().runtime
 
 
 def exported(activation: str = "relu", layer: str = "conv: 8", **precisions: str) -> tuple[Network, onnx.ModelProto]:
@@ -48,7 +50,7 @@ def executed(model: onnx.ModelProto) -> Counter[str]:
 
 def unintended(network: Network, model: onnx.ModelProto) -> list[str]:
     """What the audit finds wrong."""
-    return backend.OnnxRuntime().audited(model.SerializeToString(), network.layers)[1]
+    return RUNTIME.audited(model.SerializeToString(), network.layers)[1]
 
 
 def constant(model: onnx.ModelProto, name: str, value: np.ndarray[Any, Any]) -> None:
@@ -225,6 +227,6 @@ def test_threads_of_sessions_that_wait_do_not_spin() -> None:
 def test_every_layer_with_weights_is_audited() -> None:
     """So that a trap that nobody knows yet fails an export: none of them passes for want of a name."""
     network, model = exported()
-    audit, wrong = backend.OnnxRuntime().audited(model.SerializeToString(), network.layers)
+    audit, wrong = RUNTIME.audited(model.SerializeToString(), network.layers)
     assert set(audit.layers) == {y.path for y in network.layers if y.kind in WEIGHTED}
     assert wrong == []
