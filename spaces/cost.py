@@ -79,9 +79,8 @@ def _weighted(c: Columns, total: dict[str, Ints]) -> None:
 
 def attention_macs(c: Columns, table: Sequence[Columns]) -> Ints:
     """(n,) of an attention: queries times keys, and the mixed values, both between all pairs of tokens."""
-    values, _ = of_input(c, table, 2)
     keys = of_input(c, table, 1)[1]
-    return c.h * c.w * keys * (c.c_in + values) * c.exists
+    return c.h * c.w * keys * (c.c_in + c.c_out) * c.exists
 
 
 def _called(c: Columns, total: dict[str, Ints]) -> None:
@@ -119,6 +118,7 @@ def of_input(c: Columns, table: Sequence[Columns], number: int) -> tuple[Ints, I
 
 _PARAMETERS: dict[str, Callable[[Columns], Ints]] = {
     "norm": lambda c: 2 * c.c_in,
+    "rms_norm": lambda c: c.c_in,
     "embedding": lambda c: c.rows * c.c_out,
     "position": lambda c: c.c_in * c.h * c.w,
     "class_token": lambda c: c.c_in,

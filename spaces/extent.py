@@ -136,7 +136,7 @@ def _most(shapes: Sequence[_Shape]) -> _Shape:
 
 
 def _bound(field: Field, c_in: int, values: Mapping[str, Sequence[Value]], pick: Pick) -> int:
-    """The least or the most that a field gives: fields grow with every choice they read."""
+    """The least or the most that a field gives: fields grow with every choice they read, but for divisors."""
 
     def read(name: str) -> tuple[Bools, list[Value], Ints]:
         numbers = [v for v in values[name] if not isinstance(v, str)] or [0]
@@ -154,7 +154,9 @@ def _bound(field: Field, c_in: int, values: Mapping[str, Sequence[Value]], pick:
         case Position(values=known):
             return 0 if pick == "least" else len(known) - 1
         case Scaled(base=base, by=by):
-            fixed = Scaled(_kept(base, c_in, values, pick), _kept(by, c_in, values, pick), field.multiple, field.keep)
+            over = _kept(field.over, c_in, values, "most" if pick == "least" else "least")
+            factors = (_kept(base, c_in, values, pick), _kept(by, c_in, values, pick))
+            fixed = Scaled(*factors, field.multiple, field.keep, over)
             return int(whole(fixed, _one(c_in), read)[0])
         case Joined(parts=parts):
             return sum(_bound(part, c_in, values, pick) for part in parts)

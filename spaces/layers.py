@@ -52,7 +52,9 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Scaled:
-    """``base`` times ``by``, rounded half up to a ``multiple``, at least one; ``base`` ``"in"``: the input channels.
+    """``base`` times ``by`` over ``over``, rounded half up to a ``multiple``, at least one.
+
+    ``base`` ``"in"``: the input channels.
 
     With ``multiple`` 8 and ``keep`` this is the rounding of MobileNets: never below 90 % of the product.
     """
@@ -61,6 +63,7 @@ class Scaled:
     by: Field = 1
     multiple: int = 1
     keep: bool = False
+    over: Field = 1
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,11 @@ class Record:
 
     ``inputs`` are paths of earlier records or ``"input"``; where a record is absent, whoever reads it reads its first
     input instead. ``out`` is the number of output channels (``None``: as the input); ``norm`` a batch norm after it,
-    which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention;
-    ``rows`` the entries of an embedding, or the number of the input that a ``select`` stands for. A ``causal``
-    attention looks at no later token. ``weight_of`` is the path of the embedding whose weight a linear layer shares.
-    A record of a traced network has a ``call``, which says its shapes.
+    which exports fold away. ``padding`` ``None`` keeps ceil(size / stride). ``heads`` are those of an attention's
+    queries, ``kv_heads`` those of its keys and values, 0 for as many; ``rows`` the entries of an embedding, or the
+    number of the input that a ``select`` stands for. A ``causal`` attention looks at no later token. ``weight_of`` is
+    the path of the embedding whose weight a linear layer shares. A record of a traced network has a ``call``, which
+    says its shapes.
     """
 
     path: str
@@ -123,6 +127,7 @@ class Record:
     dilation: int = 1
     padding: int | None = None
     heads: Field = 1
+    kv_heads: Field = 0
     rows: Field = 0
     bias: bool = True
     causal: bool = False
@@ -158,6 +163,7 @@ class Layer:
     in8: bool
     out8: bool
     heads: int = 1
+    kv_heads: int = 0
     rows: int = 0
     dilation: int = 1
     padding: int | None = None
@@ -192,6 +198,7 @@ class Columns:
     stride: Ints
     groups: Ints
     heads: Ints
+    kv_heads: Ints
     rows: Ints
     macs: Ints  # of a traced call
     h: Ints

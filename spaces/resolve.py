@@ -70,6 +70,8 @@ def number(field: Field, c_in: Ints, read: Read) -> Numbers:
             return looked
         case Scaled():
             product: Numbers = number(field.base, c_in, read) * number(field.by, c_in, read)
+            if field.over != 1:
+                product = product / np.maximum(number(field.over, c_in, read), 1)
             if field.multiple == 1 and product.dtype.kind == "i":
                 return product
             rounded = np.floor(product / field.multiple + 0.5).astype(np.int64) * field.multiple
@@ -210,11 +212,12 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
     precisions, which = chosen_precision(r.precision, n, read)
     bits = [_bits([getattr(p, role) for p in precisions])[which] for role in ("weight", "input")]
     macs = 0 * c_in if r.call is None else whole(r.call.macs, c_in, read)
+    heads, shared = whole(r.heads, c_in, read), whole(r.kv_heads, c_in, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
-        "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": whole(r.heads, c_in, read),
-        "rows": sizes.rows, "macs": macs, "h": h, "w": w, "out_h": out_h, "out_w": out_w,
-        "precisions": precisions, "precision": which,
+        "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": heads,
+        "kv_heads": shared * (shared != heads), "rows": sizes.rows, "macs": macs,
+        "h": h, "w": w, "out_h": out_h, "out_w": out_w, "precisions": precisions, "precision": which,
         "integer": exists & np.array([p.integer for p in precisions])[which],
         "weight_bits": bits[0] * exists, "input_bits": bits[1] * exists,
     }  # fmt: skip

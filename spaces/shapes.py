@@ -57,11 +57,6 @@ def _concat(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
     return np.sum([c for c, _, _ in shapes], axis=0), h, w
 
 
-def _attention(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
-    _, tokens, w = shapes[0]  # queries, keys, values
-    return shapes[2][0], tokens, w
-
-
 def _flatten(shapes: Sequence[Shape], sizes: Sizes) -> Shape:
     c, h, w = shapes[0]
     return c * h * w, np.ones_like(h), np.ones_like(h)
@@ -108,12 +103,14 @@ RULES: Mapping[str, Callable[[Sequence[Shape], Sizes], Shape]] = {
     "multiply": _same,  # by the second input, which may be one place per channel
     "concat": _concat,
     "norm": _same,  # over the features of each token, with scale and shift; a batch norm is a field of its conv
+    "rms_norm": _same,  # the same without a mean and a shift
     "activation": _same,
-    "attention": _attention,
+    "attention": _same,  # queries, keys, values; heads of values are as wide as those of queries
     "embedding": _linear,  # tokens to features; ``rows`` entries
     "position": _same,  # adds a learned vector to each place
     "class_token": _class_token,  # puts a learned token before the others
     "sinusoid": _same,  # adds fixed waves to each place
+    "rotary": _same,  # turns the features of each head by angles that grow with the token's number
     "append": _append,  # the tokens of one input after those of another
     "channel": _channel,  # the one channel of its input whose number ``rows`` says
     "tokens": _tokens,  # places become tokens

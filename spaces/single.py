@@ -37,7 +37,7 @@ from spaces.resolve import RUNS8, chosen_precision, draft_of, whole
 _MOST_KEPT = 2_000  # forms of one record; beyond that they are derived anew
 State = tuple[str, int, int, int]
 """What a reader sees of a record: who made it (``"input"`` or a path), channels, height, width."""
-_SIZES = ("kernel", "stride", "groups", "heads", "rows")
+_SIZES = ("kernel", "stride", "groups", "heads", "kv_heads", "rows")
 _NOTHING = np.zeros(1, np.int64)
 _Typed = tuple[type, Value] | None
 _Formats = tuple[bool, bool, bool]
@@ -186,7 +186,7 @@ def _conditions_of(r: Record) -> tuple[tuple[str, frozenset[_Typed]], ...]:
 
 def choices_of(r: Record) -> tuple[str, ...]:
     """Names of the choices that its fields read."""
-    fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.rows, r.precision]
+    fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.kv_heads, r.rows, r.precision]
     return names_in([*fields, *([] if r.call is None else r.call.fields())])
 
 
@@ -198,8 +198,8 @@ def names_in(given: Iterable[Any]) -> tuple[str, ...]:
         match fields.pop():
             case Chosen(name=name) | Position(name=name) | Lookup(name=name):
                 found.append(name)
-            case Scaled(base=base, by=by):
-                fields += [base, by]
+            case Scaled(base=base, by=by, over=over):
+                fields += [base, by, over]
             case Joined(parts=parts):
                 fields += parts
             case Axis(names=names):

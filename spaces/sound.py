@@ -72,10 +72,10 @@ def _tests(c: Columns, table: tuple[Columns, ...], given: Ints):  # type: ignore
             lambda i: f"{c.c_in[i]} channels into {c.c_out[i]} cannot be parted into {c.groups[i]} groups",
         )
     if c.record.kind == "attention":
-        yield (
-            c.c_in % np.maximum(c.heads, 1) > 0,
-            lambda i: f"{c.c_in[i]} features cannot be parted into {c.heads[i]} heads",
-        )
+        heads = np.maximum(c.heads, 1)
+        shared = np.where(c.kv_heads > 0, c.kv_heads, heads)
+        yield c.c_in % heads > 0, lambda i: f"{c.c_in[i]} features cannot be parted into {heads[i]} heads"
+        yield heads % shared > 0, lambda i: f"{heads[i]} heads cannot share {shared[i]} heads of keys and values"
     if c.record.kind == "add":
         shapes = [_of(column, table, given) for column in c.inputs.T]
         for other in shapes[1:]:

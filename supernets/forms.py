@@ -60,5 +60,6 @@ CALLED: Mapping[str, Callable[[Module, Tensor], Tensor]] = {
     "linear": over_features,
     "norm": over_features,
     "position": lambda layer, x: layer(x),
+    "rms_norm": over_features,
 }
 """How a layer with parameters is called, by its kind."""

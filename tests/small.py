@@ -88,6 +88,7 @@ model:
           b: [conv: {out: {choice: [4, 8]}, dilation: 2, norm: false, activation: hard_swish}]
           c: [pool: {kind: avg, kernel: 2, stride: 1}]
     - norm
+    - rms_norm
     - position
     - pool: {kind: max, kernel: 2, stride: 2}
     - optional: [conv: {out: 6, kernel: 3, bias: false, norm: false}]
@@ -106,6 +107,29 @@ model:
        expand: {choice: [1, 2]}, squeeze: {choice: [true, false]},
        block: {choice: [inverted, fused, dense], per: block}}
     - {depth: 2, width: 16, block: {choice: [fused, inverted]}, activation: hard_swish, shortcut: true}
+""",
+    "gpt_grouped": """
+model:
+  family: gpt
+  tokens: 6
+  vocabulary: 19
+  embed: {choice: [16, 32]}
+  depth: {choice: [1, 2]}
+  heads: {choice: [4, 8]}
+  kv_heads: {choice: [1, 2, 4], per: block}
+  positions: rotary
+  norm: rms
+  mlp_ratio: 2
+""",
+    "transformer_grouped": """
+model:
+  family: transformer
+  tokens: 5
+  vocabulary: 19
+  encoder: {depth: 1, embed: 16, heads: 4, kv_heads: {choice: [1, 4]}, ffn: 24}
+  decoder: {depth: {choice: [1, 2]}, norm: rms, embed: 12, heads: {choice: [2, 4], per: block},
+    head_dim: {choice: [2, 4], per: block},
+    kv_heads: {tie: heads}, cross_heads: 4, cross_kv_heads: {choice: [1, 2], per: block}, ffn: 16}
 """,
     "graph_pictures": """
 model:
@@ -136,6 +160,7 @@ model:
     - class_token
     - position
     - residual: [norm, {attention: {heads: {choice: [1, 2]}}}]
+    - residual: [rms_norm, {attention: {heads: 4, kv_heads: {choice: [1, 2, 4]}}}]
     - residual: [{linear: {out: {choice: [5, 7]}, activation: gelu}}, {linear: {out: {tie: layers.0.out}}}]
     - one_of:
         first: [first]

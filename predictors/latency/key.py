@@ -23,8 +23,9 @@ Tensors = tuple[tuple[str, tuple[int, ...]], ...]
 class LayerKey:
     """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``.
 
-    ``rows`` are an embedding's; ``others`` the places of an attention's keys or of a gate, or of a sum or concatenation
-    how many inputs it has, if not two; ``lies`` how the first input does: as a ``picture`` or as ``tokens``.
+    ``kv_heads`` are those of an attention's keys and values, 0 for as many as ``heads``; ``rows`` an embedding's;
+    ``others`` the places of an attention's keys or of a gate, or of a sum or concatenation how many inputs it has, if
+    not two; ``lies`` how the first input does: as a ``picture`` or as ``tokens``.
     """
 
     op: str
@@ -44,6 +45,7 @@ class LayerKey:
     rows: int = 0
     others: int = 0
     lies: str = "picture"
+    kv_heads: int = 0
 
     @property
     def weight_bytes(self) -> int:
@@ -58,6 +60,7 @@ class LayerKey:
         shape = f"{self.c_in}x{self.c_out}@{self.h}x{self.w} b{self.batch}"
         form = f"{self.weight}/{self.source}>{self.target}"
         besides = f" h{self.heads}" if self.heads != 1 else ""
+        besides += f" kv{self.kv_heads}" if self.kv_heads else ""
         besides += f" r{self.rows}" if self.rows else ""
         besides += f" o{self.others}" if self.others else ""
         besides += f" {self.lies}" if self.lies != "picture" else ""

@@ -69,7 +69,8 @@ def _layer(key: LayerKey) -> Layer:
         path="layer", kind=key.op, inputs=tuple(_inputs(key)) or (INPUT,), c_in=key.c_in, c_out=key.c_out,
         kernel=key.kernel, stride=key.stride, groups=key.groups, h=key.h, w=key.w, out_h=out_h, out_w=out_w, norm=False,
         activation=key.activation, precision=parse("w8a8") if integer and key.op in WEIGHTED else FLOAT,
-        runs8=integer, in8=integer, out8=key.target == "u8", heads=key.heads, rows=key.rows,
+        runs8=integer, in8=integer, out8=key.target == "u8", heads=key.heads,
+        kv_heads=key.kv_heads, rows=key.rows,
     )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def _inputs(key: LayerKey) -> dict[str, Placed]:
     def placed(c: int, h: int, w: int) -> Placed:
         lies = READS.get(key.op, key.lies)
         form = "picture" if lies == "picture" else "vector" if h * w == 1 else "tokens"
-        if form == "tokens" and key.op in ("linear", "norm"):
+        if form == "tokens" and key.op in ("linear", "norm", "rms_norm"):
             return Placed("rows", "tokens", c, h, w)
         return Placed(form, form, c, h, w)
 
@@ -88,7 +89,8 @@ def _inputs(key: LayerKey) -> dict[str, Placed]:
         case "embedding" | "channel":
             return {}
         case "attention":
-            return {"a": first, "b": placed(key.c_in, key.others, 1), "c": placed(key.c_out, key.others, 1)}
+            other = placed(key.c_in // key.heads * (key.kv_heads or key.heads), key.others, 1)
+            return {"a": first, "b": other, "c": other}
         case "concat":
             more = (key.others or 2) - 1
             widths = [(key.c_out - key.c_in + i) // more for i in range(more)]

@@ -8,7 +8,9 @@ from spaces import INPUT, Record
 
 READS: Mapping[str, str] = {
     **dict.fromkeys(("conv", "max_pool", "avg_pool", "upsample", "shuffle", "flatten"), "picture"),
-    **dict.fromkeys(("class_token", "tokens", "sinusoid", "attention", "norm", "linear", "first"), "tokens"),
+    **dict.fromkeys(
+        ("class_token", "tokens", "sinusoid", "rotary", "attention", "norm", "rms_norm", "linear", "first"), "tokens"
+    ),
 }
 """Kind -> how it wants its input; the others take it as it lies."""
 _WRITES: Mapping[str, str] = {**READS, "zero": "picture", "embedding": "tokens"}

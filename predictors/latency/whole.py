@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from torch import Tensor
 
 from predictors.latency.amounts import amounts
 from predictors.latency.called import work_of
 from predictors.latency.key import BoundaryKey, CallKey, Key
 from predictors.latency.model import LatencyModel, weight_names
-from predictors.latency.table import Table
+from predictors.latency.table import Table, TableError
 from spaces import Architecture, Batch, Space
 
 Floats = NDArray[np.float64]
@@ -45,6 +46,13 @@ class WholeModel(LatencyModel):
         """(mean_ms (n,), std_ms (n,)), for any network of the space."""
         mean = _matrix(_sums(self.space, self.menu, self.batch, batch), self.columns) @ self.factors
         return mean, mean * self.error
+
+    def expected(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """Refused with :class:`TableError`: an expectation is a sum over rows of layers, of which there are none."""
+        raise TableError(
+            "the expected latency of a relaxation needs a table of layers; this backend times whole networks only "
+            "[no-table]\n  hint: use backend onnxruntime"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Factors and error, for the record."""

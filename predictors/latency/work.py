@@ -80,7 +80,7 @@ def _kernels(
     table: Sequence[Columns], stands: Mapping[str, str], weight_names: Mapping[int, str], batch: int, counted: set[int]
 ) -> Iterator[tuple[LayerKey, Rows]]:
     sorts: dict[tuple[str, str, str], int] = {}
-    found = _Gathered(14)
+    found = _Gathered(15)
     for c in (table[i] for i in sorted(counted)):
         kind = c.record.kind
         sort = sorts.setdefault((kind, c.record.activation, stands[c.record.inputs[0]]), len(sorts))
@@ -89,14 +89,15 @@ def _kernels(
         found.add(
             c.exists, sort, c.weight_bits * c.runs8, c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out,
             c.h, c.w, c.groups, c.heads, c.rows if kind == "embedding" else 0, others,
+            c.kv_heads,
         )  # fmt: skip
     names = list(sorts)
     for values, rows in found.distinct():
-        sort, bits, source8, target8, kernel, stride, c_in, c_out, h, w, groups, heads, entries, places = values
+        sort, bits, source8, target8, kernel, stride, c_in, c_out, h, w, groups, heads, entries, places, shared = values
         kind, activation, lies = names[sort]
         yield LayerKey(
             kind, kernel, stride, c_in, c_out, h, w, batch, weight_names[bits], _form(source8), _form(target8),
-            activation, groups, heads, entries, places, lies if h * w > 1 else "picture",
+            activation, groups, heads, entries, places, lies if h * w > 1 else "picture", shared,
         ), rows  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 ``tokens`` numbers below ``vocabulary`` are embedded, learned positions are added, blocks with norms after their adds
 follow, and the head (linear, GELU, norm, linear) gives every token; its last layer shares the embedding's weight. A
 segment embedding is a constant for a single segment, and part of the positions. Choices: ``embed``, ``depth``, and
-``heads`` and ``ffn`` (or ``mlp_ratio``) of the network or ``per: block``.
+``heads``, ``kv_heads``, ``head_dim`` and ``ffn`` (or ``mlp_ratio``) of the network or ``per: block``.
 
 With ``hidden``, of the network or per block, a block works in so many features, between two linear layers that lead
 from and to the stream; the stream then keeps ``embed`` features.
@@ -11,7 +11,7 @@ from and to the stream; the stream then keeps ``embed`` features.
 
 from __future__ import annotations
 
-from spaces.families.blocks import DEEPEST, WIDEST, Block, Sizes, linear, needed, norm, stack
+from spaces.families.blocks import DEEPEST, WIDEST, Block, Sizes, linear, needed, norm, optional, stack
 from spaces.language import Builder, Option, Scope
 from spaces.layers import INPUT, Record
 from spaces.yaml import Section
@@ -22,9 +22,9 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     top, problems = Scope(), builder.problems
     width = builder.field(needed(model, "embed", WIDEST, problems), top, "embed")
     depth, sizes = needed(model, "depth", DEEPEST, problems), Sizes.read(model, problems)
-    hidden = needed(model, "hidden", WIDEST, problems) if model.has("hidden") else None
+    hidden = optional(model, "hidden", WIDEST, problems)
     embedding = builder.add(Record("embedding", "embedding", (INPUT,), width, rows=classes))
-    before = norm(builder, top, builder.add(Record("position", "position", (embedding,))))
+    before = norm(builder, top, builder.add(Record("position", "position", (embedding,))), sizes.norm)
     for scope in stack(builder, depth, top, top.enter("blocks")):
         if hidden is None:
             before = _block(Block(builder, scope, sizes, width, norm_first=False), before)
@@ -32,7 +32,7 @@ def read(model: Section, builder: Builder, classes: int) -> None:
             inner = _narrow(builder, scope, sizes, hidden, before)
             before = linear(builder, scope.enter("leave"), inner, width)
     head = top.enter("head")
-    changed = norm(builder, head, linear(builder, head.enter("transform"), before, width, "gelu"))
+    changed = norm(builder, head, linear(builder, head.enter("transform"), before, width, "gelu"), sizes.norm)
     linear(builder, head.enter("tokens"), changed, classes, weight_of=embedding)
 
 

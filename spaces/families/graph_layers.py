@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from spaces.language import Builder, Option, Scope, take, whole
 from spaces.language.precisions import read_precision
-from spaces.layers import IN, Chosen, Field, LayerPrecision, Record
+from spaces.layers import IN, Chosen, Field, LayerPrecision, Record, Scaled
 from spaces.yaml import Mapping, Node, Scalar, Section
 
 ACTIVATIONS = ("none", "relu", "relu6", "hard_swish", "swish", "gelu", "sigmoid", "hard_sigmoid", "tanh")
@@ -117,9 +117,14 @@ def _pool(item: Item) -> Tensor:
 
 
 def _attention(item: Item) -> Tensor:
-    """Queries, keys and values of ``dim`` features in ``heads`` heads, and a linear layer back to the input's."""
+    """Queries, keys and values of ``dim`` features in ``heads`` heads, and a linear layer back to the input's.
+
+    With ``kv_heads`` keys and values have so many heads, as wide as the others.
+    """
     heads, dim = item.number("heads", 1), item.number("dim", 0, at_least=0)
+    shared = item.number("kv_heads", 1) if item.section.has("kv_heads") else None
     width: Field = IN if dim == 0 else dim
+    narrow = width if shared is None else Scaled(width, shared, over=heads)
     back: Field = item.before.channels if item.before.channels is not None else IN
     item.section.finish()
     if dim != 0 and item.before.channels is None:
@@ -129,8 +134,9 @@ def _attention(item: Item) -> Tensor:
     def linear(name: str, inputs: tuple[str, ...], out: Field) -> str:
         return item.add("linear", name, inputs, out=out, precision=item.builder.precision(item.scope.enter(name)))
 
-    parts = tuple(linear(name, (item.before.path,), width) for name in ("queries", "keys", "values"))
-    mixed = item.add("attention", "mix", parts, heads=heads)
+    sizes = (("queries", width), ("keys", narrow), ("values", narrow))
+    parts = tuple(linear(name, (item.before.path,), size) for name, size in sizes)
+    mixed = item.add("attention", "mix", parts, heads=heads, kv_heads=shared or 0)
     return item.made(linear("output", (mixed,), back), item.before.channels)
 
 
@@ -169,6 +175,7 @@ LAYERS: dict[str, Callable[[Item], Tensor]] = {
     "depthwise": _conv,
     "linear": _linear,
     "norm": _same,
+    "rms_norm": _same,
     "activation": _activation,
     "pool": _pool,
     "attention": _attention,

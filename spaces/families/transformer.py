@@ -2,10 +2,11 @@
 
 The input is two sequences of as many ``tokens``, numbers below ``vocabulary``: source and target. Each side embeds its
 own and adds fixed waves; blocks have ReLU and norms after their adds. The ``encoder`` has a fixed ``depth``, the
-decoder's may be chosen. Of each side ``embed``, and ``heads`` and ``ffn`` (or ``mlp_ratio``) of the side or ``per:
-block``, may be chosen; of the decoder's blocks also ``cross_heads``, the heads of the attention to the encoder, and
-``cross_reach``: -1 attends to the last block of the encoder, 1 to the last two, 2 to the last three, the tokens of one
-after those of the other. With ``tied`` (as published) the head has the weight of the target's embedding.
+decoder's may be chosen. Of each side ``embed``, and ``heads``, ``kv_heads``, ``head_dim`` and ``ffn`` (or
+``mlp_ratio``) of the side or ``per: block``, may be chosen; of the decoder's blocks also ``cross_heads`` and
+``cross_kv_heads``, of the attention to the encoder, and ``cross_reach``: -1 attends to the last block of the encoder, 1
+to the last two, 2 to the last three, the tokens of one after those of the other. With ``tied`` (as published) the head
+has the weight of the target's embedding.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spaces.choice import Value
-from spaces.families.blocks import DEEPEST, WIDEST, Block, Sizes, linear, needed, stack
+from spaces.families.blocks import DEEPEST, WIDEST, Block, Sizes, linear, needed, optional, stack
 from spaces.language import Builder, Option, Scope, take
 from spaces.layers import INPUT, Chosen, Record
 from spaces.yaml import Node, Problems, Scalar, Section
@@ -53,7 +54,8 @@ def _decoder(section: Section, builder: Builder, vocabulary: int, ends: list[str
     scope, problems = Scope().enter("decoder", "stage"), builder.problems
     depth = needed(section, "depth", DEEPEST, problems)
     width, sizes = _sizes(section, builder, scope)
-    cross = replace(sizes, heads=needed(section, "cross_heads", DEEPEST, problems))
+    heads = needed(section, "cross_heads", DEEPEST, problems)
+    cross = replace(sizes, heads=heads, kv_heads=optional(section, "cross_kv_heads", DEEPEST, problems))
     reach = take(section, "cross_reach", _reach, -1, problems)
     section.finish()
     before = _embedded(builder, scope, "target", 1, width, vocabulary)

@@ -2,7 +2,8 @@
 
 A convolution makes tokens of ``patch`` x ``patch`` pixels, a class token stands before them, learned positions are
 added, blocks with norms first follow, and a classifier reads the class token. Choices: ``embed``, ``depth``, and
-``heads`` and ``mlp_ratio`` (or ``ffn``) of the network or ``per: block``. AutoFormer's relative positions are not part.
+``heads``, ``kv_heads``, ``head_dim`` and ``mlp_ratio`` (or ``ffn``) of the network or ``per: block``. AutoFormer's
+relative positions are not part.
 """
 
 from __future__ import annotations
@@ -27,5 +28,5 @@ def read(model: Section, builder: Builder, classes: int) -> None:
     for scope in stack(builder, depth, top, top.enter("blocks")):
         block = Block(builder, scope, sizes, width)
         before = block.mlp(block.attention(before))
-    first = builder.add(Record("first", "first", (norm(builder, top, before),)))
+    first = builder.add(Record("first", "first", (norm(builder, top, before, sizes.norm),)))
     linear(builder, top.enter("classifier"), first, classes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from spaces.choice import Choice, Condition, Value, When
+from spaces.knowledge import Knowledge
 from spaces.language.fields import Need, Option
 from spaces.language.precisions import Parts, Precisions
 from spaces.language.scope import Scope
@@ -124,6 +125,26 @@ class Builder:
             return (field,)
         values = self._choices[field.name].values
         return values if field.otherwise is None or field.otherwise in values else (*values, field.otherwise)
+
+    def together(self, scope: Scope, *given: Value | Chosen) -> Iterator[tuple[Value, ...]]:
+        """Values that fields which are read in ``scope`` may have at once."""
+        return self._together(Knowledge(self._choices).where(scope.when), given)
+
+    def _together(self, known: Knowledge, given: Sequence[Value | Chosen]) -> Iterator[tuple[Value, ...]]:
+        if not given:
+            yield ()
+            return
+        first, *others = given
+        ways: list[tuple[Value, Knowledge]] = []
+        if isinstance(first, Chosen):
+            choice = self._choices[first.name]
+            ways = [(v, known.where((Condition(first.name, (v,)),))) for v in choice.values]
+            ways += [] if first.otherwise is None else [(first.otherwise, known.without(choice.when))]
+        else:
+            ways = [(first, known)]
+        for value, here in ways:
+            if here.possible:
+                yield from ((value, *more) for more in self._together(here, others))
 
     # -- records
 

@@ -13,7 +13,7 @@ from supernets.elastic.experts import Mixture, Router
 from supernets.elastic.linear import ElasticLinear
 from supernets.elastic.segments import located
 from supernets.elastic.slices import channel_slice, conv_slice, linear_slice
-from supernets.elastic.tokens import ElasticClassToken, ElasticEmbedding, ElasticNorm, ElasticPosition
+from supernets.elastic.tokens import ElasticClassToken, ElasticEmbedding, ElasticNorm, ElasticPosition, ElasticRMSNorm
 from supernets.elastic.weighted import ElasticWeighted
 
 ELASTIC: Mapping[str, Callable[..., ElasticLayer]] = {
@@ -25,6 +25,7 @@ ELASTIC: Mapping[str, Callable[..., ElasticLayer]] = {
     "norm": ElasticNorm,
     "parameter": ElasticParameter,
     "position": ElasticPosition,
+    "rms_norm": ElasticRMSNorm,
 }
 """Kind of layer -> class made from its record and its largest form, called with an input and the resolved layer.
 """

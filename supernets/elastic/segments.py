@@ -12,7 +12,7 @@ from spaces.extent import Extent
 
 _KEEP = frozenset(
     {"activation", "add", "append", "avg_pool", "class_token", "first", "max_pool", "multiply", "norm", "pool",
-     "position", "sinusoid", "tokens", "upsample"}
+     "position", "rms_norm", "sinusoid", "tokens", "upsample"}
 )  # fmt: skip
 """Kinds whose output has the channels of the first input; those not named here have a prefix of their own."""
 

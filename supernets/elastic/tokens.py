@@ -10,7 +10,7 @@ from spaces import Layer, Record
 from spaces.extent import Extent
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.slices import channel_slice, linear_slice
-from supernets.plain.blocks import with_class_token, with_positions
+from supernets.plain.blocks import RMS_EPSILON, with_class_token, with_positions
 
 _SPREAD = 0.02  # standard deviation of what is learned once for all inputs (Radford et al. 2019)
 
@@ -31,6 +31,22 @@ class ElasticNorm(ElasticLayer):
         """``x`` normalised."""
         parts = self.parts(layer)
         return F.layer_norm(x, (layer.c_in,), parts["weight"], parts["bias"])
+
+
+class ElasticRMSNorm(ElasticLayer):
+    """RMS norm over the active features (Zhang & Sennrich 2019, equation 4). Shapes: (..., c)."""
+
+    def __init__(self, record: Record, most: Extent) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(most.c_in))
+
+    def parts(self, layer: Layer) -> dict[str, Tensor]:
+        """Gain (c,)."""
+        return {"weight": channel_slice(self.weight, layer.c_in, layer.channels)}
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """``x`` over the root of its mean square."""
+        return F.rms_norm(x, (layer.c_in,), self.parts(layer)["weight"], RMS_EPSILON)
 
 
 class ElasticEmbedding(ElasticLayer):

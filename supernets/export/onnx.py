@@ -17,6 +17,11 @@ from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
 from supernets.plain import Network, fresh_network
 
+_AS_BEFORE = frozenset(
+    {*WEIGHTED, "norm", "rms_norm", "attention", "rotary", "add", "multiply", "concat", "activation"}
+)
+"""Kinds over features, which leave the form that torch has as it is."""
+
 
 def check(space: Space) -> None:
     """Whether every network of this space can be exported. Raises :class:`NotExportable` naming the first layer."""
@@ -104,7 +109,7 @@ def write(writer: GraphWriter, layers: Sequence[Layer], modules: Mapping[str, nn
 def _meant(writer: GraphWriter, layer: Layer, form: str) -> str:
     """The form that torch has: layers over features leave a picture a picture, unless it has one place."""
     before = writer.placed.get(layer.inputs[0])
-    if before is None or layer.kind not in (*WEIGHTED, "norm", "attention", "add", "multiply", "concat", "activation"):
+    if before is None or layer.kind not in _AS_BEFORE:
         return form
     if layer.kind == "conv":
         return "picture"

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 IR_VERSION, OPSET = 10, 21
-ATTENTION_IR_VERSION, ATTENTION_OPSET = 11, 23  # the first with attention as one operator
+NEWER_IR_VERSION, NEWER_OPSET = 11, 23
+NEWER = frozenset({"Attention", "RMSNormalization", "RotaryEmbedding"})
+"""Operators that the newer set is the first to have."""
 Floats = NDArray[np.float32]
 
 
@@ -200,11 +202,11 @@ class GraphWriter:
         declared = ((output, shape, dtype), *more)
         outputs = [helper.make_tensor_value_info(name, of, sizes) for name, sizes, of in declared]
         graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
-        attends = any(node.op_type == "Attention" for node in self.nodes)
+        newer = any(node.op_type in NEWER for node in self.nodes)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", ATTENTION_OPSET if attends else OPSET)],
-            ir_version=ATTENTION_IR_VERSION if attends else IR_VERSION,
+            opset_imports=[helper.make_opsetid("", NEWER_OPSET if newer else OPSET)],
+            ir_version=NEWER_IR_VERSION if newer else IR_VERSION,
             producer_name="nas",
         )
         helper.set_model_props(model, dict(metadata or {}))

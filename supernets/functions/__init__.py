@@ -24,6 +24,7 @@ FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     "multiply": joins.multiply,
     "output": calls.output,
     "pool": pools.pool,
+    "rotary": attention.rotary,
     "shuffle": reshapes.shuffle,
     "sinusoid": attention.sinusoid,
     "tokens": reshapes.tokens,

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RMS_EPSILON = 1e-5
+"""Added to the mean square in RMS norms; torch's own depends on the type. The paper has none."""
+
 
 def with_positions(x: Tensor, weight: Tensor) -> Tensor:
     """``x``, tokens (b, t, c) or a picture (b, c, h, w), plus ``weight`` (h, w, c); fewer tokens are the first."""

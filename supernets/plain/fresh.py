@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from spaces import Layer, QuantSpec
-from supernets.plain.blocks import ClassToken, Position, TiedLinear
+from supernets.plain.blocks import RMS_EPSILON, ClassToken, Position, TiedLinear
 from supernets.plain.called import called_conv, called_norm, held, used_again
 from supernets.plain.quantized import Grid, Quantized
 from supernets.plain.simulated import Simulated
@@ -80,6 +80,7 @@ FRESH: Mapping[str, Callable[[Layer, bool, Modules], nn.Module]] = {
     "norm": lambda layer, folded, others: nn.LayerNorm(layer.c_in),
     "parameter": lambda layer, folded, others: held(layer),
     "position": lambda layer, folded, others: Position(layer.h, layer.w, layer.c_in),
+    "rms_norm": lambda layer, folded, others: nn.RMSNorm(layer.c_in, eps=RMS_EPSILON),
 }
 """Kind -> module, from the layer, whether its norm is folded into it, and the modules before it by their paths."""
 

@@ -72,8 +72,11 @@ class Network(nn.Module):
         what = repr(self.module(y.path)).replace("\n", "") if y.kind in FRESH else y.kind
         if y.kind == "call" and y.call is not None:
             what = y.call.call.op
-        if y.kind in ("attention",):
-            what += f"({y.heads} heads{', causal' if y.causal else ''})"
+        if y.kind == "rotary":
+            what += f"({y.heads} heads)"
+        if y.kind == "attention":
+            shared = f", {y.kv_heads} of keys and values" if y.kv_heads else ""
+            what += f"({y.heads} heads{shared}{', causal' if y.causal else ''})"
         return what if y.activation in ("none", what) else f"{what} {y.activation}"
 
 

@@ -117,6 +117,20 @@ model:
   heads: {choice: [4, 6], per: block}
   mlp_ratio: {choice: [2, 3, 4], per: block}
 """,
+    "gpt_grouped": """
+model:
+  family: gpt
+  tokens: 64
+  vocabulary: 1000
+  positions: rotary
+  norm: rms
+  embed: {choice: [192, 288, 384]}
+  depth: {choice: [2, 3]}
+  heads: {choice: [4, 8], per: block}
+  kv_heads: {choice: [1, 2, 4], per: block}
+  head_dim: {choice: [32, 48], per: block}
+  mlp_ratio: {choice: [2, 3, 4], per: block}
+""",
     "bert": """
 model:
   family: bert
@@ -149,7 +163,7 @@ model:
     cross_reach: {choice: [-1, 1, 2], per: block}
 """,
 }
-TRANSFORMERS = ("vit", "gpt", "bert", "transformer")
+TRANSFORMERS = ("vit", "gpt", "gpt_grouped", "bert", "transformer")
 ASKED = {False: (1.10, 1.20), True: (1.20, float("inf"))}  # median and worst; whether it is a transformer
 BATCH, ROUNDS = 16, 7
 """Small enough for five minutes on a busy machine; ``--full`` takes twice the batch, and three times the rounds."""

@@ -20,7 +20,9 @@ search: {strategy: random, trials: 30, evaluations: 20, finalists: 1, objectives
 TEXT = """
 name: words
 data: {dataset: text, root: words.txt, batch: 16}
-model: {family: gpt, tokens: 8, vocabulary: 5, embed: {choice: [8, 16]}, depth: {choice: [1, 2]}, heads: 2}
+model:
+  {family: gpt, tokens: 8, vocabulary: 5, embed: {choice: [8, 16]}, depth: {choice: [1, 2]}, heads: 4,
+   kv_heads: {choice: [1, 2]}, head_dim: 4, norm: rms, positions: rotary}
 """
 MOBILE = """
 name: mobile

@@ -45,6 +45,27 @@ def test_every_layer_moves_weights_inputs_and_output_once() -> None:
     assert of(3, "w4a8", memory) < of(3, "w8a8", memory) < of(3, "float", memory) / 2
 
 
+def test_inputs_move_in_their_own_sizes() -> None:
+    """Keys and values of one head are half as wide as the queries of two."""
+    space = space_of("""
+model:
+  family: transformer
+  tokens: 6
+  vocabulary: 5
+  encoder: {depth: 1, embed: 8, ffn: 8, heads: 1}
+  decoder: {depth: 1, embed: 8, ffn: 8, heads: 2, cross_heads: 2, cross_kv_heads: 1}
+""")
+    whole = float(energy_pj(space.batch([space.largest]), EnergyTable(0, 0, 0, 0, 1))[0])
+    layers = space.outline.layers(space.largest)
+    sizes = {y.path: y.c_out * y.out_h * y.out_w for y in layers}
+    plain = {"attention", "add"}
+    read = sum(sizes[path] for y in layers if y.kind in plain for path in y.inputs)
+    assert read < sum(y.c_in * y.h * y.w * len(y.inputs) for y in layers if y.kind in plain)
+    rest = sum(y.c_in * y.h * y.w for y in layers if y.kind not in plain)
+    weights = sum(y.c_in * y.c_out + y.c_out for y in layers if y.kind == "linear")
+    assert whole == pytest.approx(32 * (sum(sizes.values()) + read + rest + weights))
+
+
 def test_the_published_table_says_what_integers_save() -> None:
     """A float product and sum cost 4.6 pJ, those of 8 bits 0.3."""
     assert HOROWITZ.product_float32 + HOROWITZ.sum_float32 == pytest.approx(4.6)

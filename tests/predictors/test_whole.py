@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from predictors.latency import Table, Target, Timing, WholeModel, fit_whole, networks_to_time
+from predictors.latency import Table, TableError, Target, Timing, WholeModel, fit_whole, networks_to_time
 from predictors.latency.backends.onnxruntime import OnnxRuntime
 from predictors.latency.plan import ANCHORS, SESSIONS, tasks
 from predictors.metrics import mape, tau
@@ -112,6 +112,13 @@ def test_what_no_fitted_network_has_still_takes_time() -> None:
     model = fit_whole(residual(), table, MENU, 1, floats)
     small, large = model.predict([residual().extreme(min, "w8a8"), residual().extreme(max, "w8a8")])[0]
     assert 0 < small < large
+
+
+def test_a_relaxation_has_no_expected_latency_without_rows() -> None:
+    """It says so, instead of naming a row that is absent."""
+    message = "the expected latency of a relaxation needs a table of layers; this backend times whole networks only"
+    with pytest.raises(TableError, match=rf"\A{message} \[no-table\]\n  hint: use backend onnxruntime\Z"):
+        made(FACTORS)[1].expected({})
 
 
 def test_a_backend_whose_layers_say_nothing_of_networks_times_networks_alone(monkeypatch: pytest.MonkeyPatch) -> None:

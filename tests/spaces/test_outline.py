@@ -130,6 +130,7 @@ def same(layer: Layer, row: int, space: Space, architectures: list[Architecture]
     numbers = {
         "c_in": layer.c_in, "c_out": layer.c_out, "kernel": layer.kernel, "stride": layer.stride, "h": layer.h,
         "w": layer.w, "out_h": layer.out_h, "out_w": layer.out_w, "groups": layer.groups, "heads": layer.heads,
+        "kv_heads": layer.kv_heads,
         "weight_bits": weight.bits if weight else 0, "input_bits": given_input.bits if given_input else 0,
         "runs8": layer.runs8, "in8": layer.in8, "out8": layer.out8, "exists": True,
     }  # fmt: skip

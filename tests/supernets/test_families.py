@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from spaces import Architecture, Layer, Space
+from spaces.extremes import with_words
 from spaces.randomness import generator
 from supernets import Network, Quantized, Simulated, Supernet, build, extract, fresh_network
 from supernets.elastic import ELASTIC, ElasticWeighted
@@ -175,7 +176,7 @@ def test_the_largest_subnet_uses_every_weight_of_its_layers(name: str) -> None:
     space = small(name)
     net = build(space)
     words = [c for c in space.choices if c.name not in space.outline.precision_choices and isinstance(c.values[0], str)]
-    largest = [space.largest, *(space.extreme(max, "float", {c.name: v}) for c in words for v in c.values)]
+    largest = [space.largest, *(with_words(space, max, "float", {c.name: v}) for c in words for v in c.values)]
     largest += space.sample_many(800 if words else 0, generator(0, "test"), by_choice=True)
     waiting = {r.path for r in space.outline.records if r.kind in ELASTIC and not any(b in r.path for b in BOUNDED)}
     waiting -= {path for path in waiting if not list(net.layer(path).parameters())}

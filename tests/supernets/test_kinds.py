@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from spaces import Architecture
 from spaces.randomness import generator
 from supernets import NotBuildable, build, check, export, extract, fresh_network
+from supernets.functions.attention import rotary
 from supernets.plain import Network
 from tests.examples import space_of
 from tests.small import inputs, small
@@ -74,9 +75,46 @@ def test_attention_is_torchs() -> None:
         assert_close(net(x), theirs(places, places, places, need_weights=False)[0])
 
 
+def test_heads_of_queries_share_those_of_keys_and_values() -> None:
+    """As if each of these were repeated for the consecutive heads that read it."""
+    text = "model: {family: vit, input: [3, 8, 8], classes: 3, patch: 4, embed: 12, depth: 1, heads: 6, kv_heads: %d}"
+    shared, plain = (fresh_network(space_of(text % n), NO_CHOICE, seed=n).eval() for n in (2, 6))
+    weights = shared.state_dict()
+    for name, value in weights.items():
+        if ".keys." in name.replace("/", ".") or ".values." in name.replace("/", "."):
+            weights[name] = value.reshape(2, 1, 2, -1).expand(2, 3, 2, -1).reshape(12, *value.shape[1:])
+    plain.load_state_dict(weights)
+    with torch.no_grad():
+        assert_close(shared(noise(4, 3, 8, 8)), plain(noise(4, 3, 8, 8)))
+    assert "attention(6 heads, 2 of keys and values)" in repr(shared)
+
+
 def test_a_norm_is_over_the_features_of_each_place_of_a_picture_too() -> None:
     x = noise(3, 2, 5, 7)
     assert_close(network("    - norm\n")(x), F.layer_norm(x.movedim(1, -1), (2,)).movedim(-1, 1))
+
+
+def test_rotary_positions_turn_pairs_of_features() -> None:
+    """As complex numbers times exp(i angle) (RoFormer, equation 34): products tell how far two tokens are apart."""
+    text = "model: {family: gpt, tokens: 9, vocabulary: 5, embed: 12, depth: 1, heads: 2, positions: rotary}"
+    layer = next(y for y in space_of(text).outline.layers(NO_CHOICE) if y.kind == "rotary")
+    x = noise(2, 9, 12).double()
+    angles = torch.outer(torch.arange(9.0).double(), 10_000 ** (-torch.arange(0, 6, 2).double() / 6))
+    numbers = torch.view_as_complex(x.reshape(2, 9, 2, 3, 2)) * torch.polar(torch.ones_like(angles), angles)[:, None]
+    assert_close(rotary(layer, x), torch.view_as_real(numbers).reshape(2, 9, 12))
+    same = noise(1, 1, 12).expand(1, 9, 12)
+    products = rotary(layer, same)[0] @ rotary(layer, same.flip(2))[0].T
+    assert_close(products.diagonal(2), products[0, 2].expand(7), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(products.diagonal(2), products[2, 0].expand(7))
+    assert rotary(layer, x.half()).dtype == torch.float16
+    assert_close(rotary(layer, x[:, :4]), rotary(layer, x)[:, :4])
+
+
+def test_an_rms_norm_has_neither_mean_nor_shift() -> None:
+    x = noise(3, 2, 5, 7)
+    wanted = x / (x.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+    assert_close(network("    - rms_norm\n")(x), wanted)
+    assert "RMSNorm" in repr(network("    - rms_norm\n"))
 
 
 # --- what goes in and comes out ---------------------------------------------------------------------------------------

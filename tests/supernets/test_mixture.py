@@ -161,7 +161,9 @@ def test_codes_of_a_quantized_slice_are_those_of_its_extraction(text: str, routi
 
 
 @BOTH
-@pytest.mark.parametrize("name", ["bignas", "darts", "gpt_tangle", "hat", "nasbench201", "autoformer_tiny"])
+@pytest.mark.parametrize(
+    "name", ["bignas", "darts", "gpt_grouped", "gpt_tangle", "hat", "nasbench201", "autoformer_tiny"]
+)
 def test_a_slice_is_its_extraction_of_the_ordinary_size(name: str, routing: str) -> None:
     """Every kind of network, in double precision."""
     space = small(name)

@@ -11,7 +11,9 @@ from tests.small import inputs, small
 from tests.subnets import randomised
 
 
-@pytest.mark.parametrize("name", ["digits", "gpt_tangle", "hat_transformer", "ofa_mobilenetv3", "quantnas_sr"])
+@pytest.mark.parametrize(
+    "name", ["digits", "gpt_grouped", "gpt_tangle", "hat_transformer", "ofa_mobilenetv3", "quantnas_sr"]
+)
 def test_a_program_computes_what_its_network_computes(name: str) -> None:
     """Of pictures and tokens, in float, and in 8 bits where the space has them; two examples per call."""
     space = small(name)

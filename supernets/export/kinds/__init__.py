@@ -35,6 +35,8 @@ KINDS: Mapping[str, Emit] = {
     "norm": tokens.norm,
     "pool": pools.pool,
     "position": tokens.position,
+    "rms_norm": tokens.norm,
+    "rotary": attention.rotary,
     "shuffle": reshapes.shuffle,
     "sinusoid": attention.sinusoid,
     "tokens": reshapes.tokens,

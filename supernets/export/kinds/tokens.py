@@ -13,12 +13,13 @@ from supernets.plain import ClassToken, Position
 
 
 def norm(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: str) -> str:
-    """Layer norm over the features, which stand last in every form but a picture."""
-    assert isinstance(module, nn.LayerNorm)
+    """Layer norm, or RMS norm, over the features, which stand last in every form but a picture; one operator each."""
+    assert isinstance(module, nn.LayerNorm | nn.RMSNorm)
+    op = "LayerNormalization" if isinstance(module, nn.LayerNorm) else "RMSNormalization"
     placed = writer.placed[layer.inputs[0]]
     form = "rows" if placed.form == "picture" else placed.form
     inputs = [writer.constant(f"{layer.path}.{n}", v.detach().numpy()) for n, v in module.named_parameters()]
-    writer.node("LayerNormalization", [writer.read(layer.inputs[0], form), *inputs], output, epsilon=module.eps)
+    writer.node(op, [writer.read(layer.inputs[0], form), *inputs], output, epsilon=module.eps)
     return form
 
 

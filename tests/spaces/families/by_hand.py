@@ -38,10 +38,14 @@ def table(*sizes: int) -> Cost:
     return Cost(sum(sizes), 0)
 
 
-def attention(tokens: int, c: int, width: int, memory: int = 0, c_memory: int = 0) -> Cost:
-    """Four linear layers, queries times keys and the mixed values; to so many tokens of ``memory``, or to itself."""
+def attention(tokens: int, c: int, width: int, memory: int = 0, c_memory: int = 0, narrow: int = 0) -> Cost:
+    """Four linear layers, queries times keys and the mixed values; to so many tokens of ``memory``, or to itself.
+
+    ``narrow``: features of keys and values, if they have fewer heads than queries.
+    """
     others, c_others = (memory, c_memory) if memory else (tokens, c)
-    layers = linear(tokens, c, width) + linear(others, c_others, width) + linear(others, c_others, width)
+    layers = linear(tokens, c, width) + linear(others, c_others, narrow or width)
+    layers += linear(others, c_others, narrow or width)
     return layers + linear(tokens, width, c) + Cost(0, 2 * tokens * others * width)
 
 

@@ -192,6 +192,10 @@ def test_what_is_wrong_has_place_message_and_hint(layers: str, problem: str) -> 
         ("    - conv: {out: 8, kernel: 9, padding: 0}", "layer layers.0: nothing is left of its input of 8x8 places"),
         ("    - conv: {out: 8, groups: 2}", "layer layers.0: 3 channels into 8 cannot be parted into 2 groups"),
         ("    - conv: 8\n    - attention: 3", "layer layers.1.mix: 8 features cannot be parted into 3 heads"),
+        (
+            "    - conv: 8\n    - attention: {heads: 4, kv_heads: {choice: [2, 3]}}",
+            "layer layers.1.mix: 4 heads cannot share 3 heads of keys and values",
+        ),
     ],
 )
 def test_shapes_that_do_not_fit_are_found_with_an_example(layers: str, what: str) -> None:
