@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 
 import numpy as np
@@ -262,8 +262,30 @@ def test_a_restricted_space_holds_exactly_the_architectures_of_those_precisions(
     assert {a.key for a in small.enumerate()} == wanted
     assert small.outline == space.outline
     assert small.restrict({"w8a8"}).size == small.restrict({"float"}).size < small.size < space.size
-    with pytest.raises(ValueError, match=r"^choice stages\.0\.0\.conv\.precision has no values$"):
+    said = r"conv\.precision: none of its precisions float, w8a8, w4a8 is among those to keep: w2a8 \[no-precision\]$"
+    with pytest.raises(ValueError, match=said):
         space.restrict({"w2a8"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("w8a8", r"must be a set of names, not the text 'w8a8' \[wrong-type\]\n  hint: write \{'w8a8'\}$"),
+        ({"W8A8"}, r"^unknown precision 'W8A8': .* \[unknown-name\]\n  hint: did you mean 'w8a8'\?$"),
+        ({"float", "nonsense"}, r"^unknown precision 'nonsense': .* \[unknown-name\]$"),
+    ],
+)
+def test_what_is_no_name_of_a_precision_is_refused(given: Collection[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        space_of(PLAIN).restrict(given)
+
+
+def test_names_leave_out_no_parts_of_precisions() -> None:
+    parts = "{split: true, weights: {bits: {choice: [4, 8]}}, inputs: {bits: 8}}"
+    space = space_of(PLAIN.replace("{choice: [float, w8a8, w4a8], per: layer}", parts))
+    assert space.restrict({"w4a8", "w8a8"}) is space
+    with pytest.raises(ValueError, match=r"^layer stages\.0\.0\.conv: its precision is chosen in parts"):
+        space.restrict({"w8a8"})
 
 
 def test_a_batch_of_a_restricted_space_means_the_same_in_the_full_one() -> None:
