@@ -252,6 +252,20 @@ def test_extremes_go_by_value_and_not_by_position() -> None:
     assert dict(space.extreme(max, "float")) == {"n": 3, "t": "c", "x": 2.5}
 
 
+@pytest.mark.parametrize("words", [("small", "large"), ("large", "small"), ("small", "large", "tiny")])
+def test_words_inside_words_are_those_of_the_most_and_fewest_macs(words: tuple[str, ...]) -> None:
+    """Whatever their order, and though the alternative that brings them is not the last one."""
+    kernel = {"tiny": 1, "small": 3, "large": 5}
+    inner = ", ".join(f"{word}: [conv: {{out: 4, kernel: {kernel[word]}}}]" for word in words)
+    space = space_of(
+        f"model: {{family: graph, layers: [{{one_of: {{big: [conv: 4, one_of: {{{inner}}}], little: [conv: "
+        "{out: 4, kernel: 3}]}}, pool, {linear: 10}]}\n"
+    )
+    macs = {a: int(space.cost([a])["macs"][0]) for a in space.enumerate()}
+    assert macs[space.largest] == max(macs.values())
+    assert macs[space.extreme(min, "float")] == min(macs.values())
+
+
 def test_a_restricted_space_holds_exactly_the_architectures_of_those_precisions() -> None:
     space = space_of(
         PLAIN.replace("choice: [3, 4, 6]", "choice: [3, 6]").replace("choice: [1, 3, 5]", "choice: [3, 5]")
