@@ -139,7 +139,8 @@ class Builder:
         if isinstance(first, Chosen):
             choice = self._choices[first.name]
             ways = [(v, known.where((Condition(first.name, (v,)),))) for v in choice.values]
-            ways += [] if first.otherwise is None else [(first.otherwise, known.without(choice.when))]
+            if first.otherwise is not None and choice.when:  # of a wrong condition, which is a problem, nothing is left
+                ways.append((first.otherwise, known.without(choice.when)))
         else:
             ways = [(first, known)]
         for value, here in ways:
