@@ -31,6 +31,7 @@ class Builder:
         self._records: dict[str, Record] = {}
         self._full = False
         self._excepted: set[str] = set()
+        self._marks: dict[str, Mark] = {}  # where each choice is written first
         self.precision_marks: dict[str, Mark] = {}  # where each precision is written first
 
     @property
@@ -116,6 +117,12 @@ class Builder:
         choice = self._choices[switch.name]
         if len(keeps) == len(choice.values) and set(choice.when) <= set(scope.when):
             return scope.when
+        if switch.otherwise is not None and switch.otherwise in keeps and not set(choice.when) <= set(scope.when):
+            if set(self.values_of(switch)) <= set(keeps):
+                return scope.when  # whatever it is, there or not
+            # No condition can say that it has one of these or is not there.
+            said = f"layers depend on {shown(choice.name)}, which has {switch.otherwise} by its else"
+            self.problems.add(self._marks[choice.name], said, "unsupported", "leave when and else out")
         implied = set(choice.when)  # a choice that is present has its own conditions fulfilled
         return (*(c for c in scope.when if c not in implied), Condition(switch.name, tuple(keeps)))
 
@@ -197,6 +204,7 @@ class Builder:
         return place or scope
 
     def _make(self, choice: Choice, scope: Scope, mark: Mark) -> None:
+        self._marks.setdefault(choice.name, mark)
         known = self._choices.setdefault(choice.name, choice)
         # A tied element reads the choice that the first one made, which is there whenever this one is.
         if known != choice and (scope.path == scope.names or known.values != choice.values):

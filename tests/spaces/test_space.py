@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import spaces
 from spaces import Architecture, Batch, Choice, Condition, Space, Value
 from spaces.randomness import generator
+from spaces.yaml import SpecError
 from tests.examples import NO_LAYERS, PLAIN, convnets, forests, space_of
 
 SPACES = st.one_of(forests(), convnets())
@@ -250,6 +251,24 @@ def test_extremes_go_by_value_and_not_by_position() -> None:
     space = Space("s", (Choice("n", (3, 1, 2)), Choice("t", ("b", "a", "c")), Choice("x", (2.5, -1))), NO_LAYERS)
     assert dict(space.extreme(min, "float")) == {"n": 1, "t": "b", "x": -1}
     assert dict(space.extreme(max, "float")) == {"n": 3, "t": "c", "x": 2.5}
+
+
+def test_layers_stand_where_a_number_of_them_comes_from_its_else() -> None:
+    second = "{depth: {choice: [2, 3], when: {stages.0.depth: 2}, else: 1}, width: 4}"
+    stages = f"{{depth: {{choice: [1, 2]}}, width: 4}}, {second}"
+    space = space_of(f"model: {{family: convnet, stages: [{stages}]}}\n")
+    found = [y.path for y in space.outline.layers(Architecture({"stages.0.depth": 1})) if y.kind == "conv"]
+    assert found == ["stages.0.0.conv", "stages.1.0.conv"]
+
+
+def test_layers_that_would_stand_by_an_else_among_others_are_refused() -> None:
+    """That a choice has a value, or is not there, is no condition: the layers would silently be absent."""
+    block = "{choice: [fused, inverted], when: {squeeze: true}, else: dense}"
+    text = f"model: {{family: mobilenet, stages: [{{squeeze: {{choice: [true, false]}}, block: {block}}}]}}\n"
+    with pytest.raises(
+        SpecError, match=r"'stages\.0\.block', which has dense by its else \[unsupported\]\n  hint: leave"
+    ):
+        space_of(text)
 
 
 @pytest.mark.parametrize("words", [("small", "large"), ("large", "small"), ("small", "large", "tiny")])
