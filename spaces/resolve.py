@@ -124,7 +124,8 @@ def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]])
         case Split():
             parts = [getattr(field, f.name) for f in fields(field)]
             return tuple(
-                _parts(*row) for row in product(*(choices[p.name] if isinstance(p, Chosen) else [p] for p in parts))
+                _parts(*row)
+                for row in product(*(choices.get(p.name, ()) if isinstance(p, Chosen) else [p] for p in parts))
             )
 
 

@@ -10,6 +10,7 @@ from spaces.choice import Choice, Condition, Value, same
 from spaces.layers import WEIGHTED, Chosen, Record, Split
 from spaces.menu import FORMS, Menu
 from spaces.resolve import precisions_of
+from spaces.yaml.errors import nearest
 
 _HINTS = {
     "container": "add a real precision, or size_bytes to search.objectives",
@@ -27,8 +28,10 @@ def restricted(
     """The choices, in order, with the precisions that the menu allows, or with these names; a choice that nothing is
     left to make present goes.
 
-    Raises :class:`NothingLeft` for a layer, or a choice, that would keep none.
+    Raises :class:`NothingLeft` for a layer, or a choice, that would keep none, and ``ValueError`` for what is no name.
     """
+    if not isinstance(menu, Menu):
+        menu = _names(choices, records, menu)
     readers: dict[str, list[Record]] = {}
     for r in records:
         if isinstance(r.precision, Chosen):
@@ -57,6 +60,28 @@ def narrowed(choices: Sequence[Choice], left: Callable[[Choice], tuple[Value, ..
     return tuple(kept.values())
 
 
+def _names(choices: Sequence[Choice], records: Sequence[Record], given: Collection[str]) -> frozenset[str]:
+    """The precisions of these names; layers whose precisions are chosen in parts have no others."""
+    if isinstance(given, str):
+        what = f"the precisions to keep must be a set of names, not the text '{given}' [wrong-type]"
+        raise ValueError(f"{what}\n  hint: write {{'{given}'}}")
+    values = {c.name: c.values for c in choices}
+    known = {r.path: [p.name for p in precisions_of(r.precision, values)] for r in records if r.kind in WEIGHTED}
+    for name in given:
+        try:
+            precision.parse(name)
+        except precision.Refused as error:
+            near = nearest(name, {n for names in known.values() for n in names})
+            hint = f"did you mean '{near}'?" if near else error.hint
+            raise precision.Refused(error.what, error.code, hint) from error
+    kept = frozenset(precision.parse(name).name for name in given)
+    for r in records:
+        if r.kind in WEIGHTED and isinstance(r.precision, Split) and not kept.issuperset(known[r.path]):
+            what = f"layer {r.path}: its precision is chosen in parts, of which names leave out none [no-precision]"
+            raise NothingLeft(f"{what}\n  hint: give the bits fewer values in the file")
+    return kept
+
+
 def _left(condition: Condition, kept: Mapping[str, Choice]) -> tuple[Value, ...]:
     """The values of a condition that its choice still has."""
     if condition.name not in kept:
@@ -79,7 +104,9 @@ def _check(records: Sequence[Record], values: Mapping[str, Sequence[Value]], men
 def _nothing(c: Choice, read: Sequence[Record], menu: Menu | Collection[str]) -> str:
     """Which layers, what the menu says of their precisions, and what to do."""
     if not isinstance(menu, Menu):
-        return f"choice {c.name} has no values"
+        asked = ", ".join(sorted(menu)) or "no precision"
+        values = ", ".join(map(str, c.values))
+        return f"choice {c.name}: none of its precisions {values} is among those to keep: {asked} [no-precision]"
     forms = {v: max((menu.form(r, precision.parse(str(v))) for r in read), key=FORMS.index) for v in c.values}
     layers = f"layer {read[0].path}" + (f" and {len(read) - 1} others" if len(read) > 1 else "")
     said = ", ".join(f"{v} is a container" if form == "container" else f"{v} is {form}" for v, form in forms.items())

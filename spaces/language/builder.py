@@ -31,6 +31,7 @@ class Builder:
         self._records: dict[str, Record] = {}
         self._full = False
         self._excepted: set[str] = set()
+        self._marks: dict[str, Mark] = {}  # where each choice is written first
         self.precision_marks: dict[str, Mark] = {}  # where each precision is written first
 
     @property
@@ -116,6 +117,12 @@ class Builder:
         choice = self._choices[switch.name]
         if len(keeps) == len(choice.values) and set(choice.when) <= set(scope.when):
             return scope.when
+        if switch.otherwise is not None and switch.otherwise in keeps and not set(choice.when) <= set(scope.when):
+            if set(self.values_of(switch)) <= set(keeps):
+                return scope.when  # whatever it is, there or not
+            # No condition can say that it has one of these or is not there.
+            said = f"layers depend on {shown(choice.name)}, which has {switch.otherwise} by its else"
+            self.problems.add(self._marks[choice.name], said, "unsupported", "leave when and else out")
         implied = set(choice.when)  # a choice that is present has its own conditions fulfilled
         return (*(c for c in scope.when if c not in implied), Condition(switch.name, tuple(keeps)))
 
@@ -139,7 +146,8 @@ class Builder:
         if isinstance(first, Chosen):
             choice = self._choices[first.name]
             ways = [(v, known.where((Condition(first.name, (v,)),))) for v in choice.values]
-            ways += [] if first.otherwise is None else [(first.otherwise, known.without(choice.when))]
+            if first.otherwise is not None and choice.when:  # of a wrong condition, which is a problem, nothing is left
+                ways.append((first.otherwise, known.without(choice.when)))
         else:
             ways = [(first, known)]
         for value, here in ways:
@@ -196,6 +204,7 @@ class Builder:
         return place or scope
 
     def _make(self, choice: Choice, scope: Scope, mark: Mark) -> None:
+        self._marks.setdefault(choice.name, mark)
         known = self._choices.setdefault(choice.name, choice)
         # A tied element reads the choice that the first one made, which is there whenever this one is.
         if known != choice and (scope.path == scope.names or known.values != choice.values):

@@ -98,7 +98,7 @@ def nearest_file(path: Path) -> str | None:
     """A hint for a missing file: the nearest name in its folder, or that there is no such folder."""
     try:
         with os.scandir(path.parent) as entries:
-            guess = nearest(path.name, [entry.name for entry in islice(entries, 1000)])
+            guess = nearest(path.name, [e.name for e in islice(entries, 1000) if e.name != path.name])
     except OSError:
         return f"there is no folder {shown(path.parent.name)}"
     except ValueError:  # a NUL in the path

@@ -96,6 +96,17 @@ def test_at_one_hot_weights_it_is_the_prediction_of_a_wrapped_model(name: str) -
     check_one_hot(wrap(module, inputs).space, 0)
 
 
+def test_precisions_in_parts_of_layers_that_alternatives_leave_out() -> None:
+    """Where a part of the space has no such layer, the choices of its bits are not there either."""
+    space = space_of(
+        "model: {family: mobilenet, input: [1, 8, 8], classes: 10, stages: [{depth: {choice: [1, 2]}, width: {choice: "
+        "[8, 16]}, expand: {choice: [1, 2], per: block}, block: {choice: [inverted, fused, dense], per: block}, "
+        "squeeze: {choice: [true, false]}}]}\n"
+        "precision: {split: true, weights: {bits: {choice: [4, 8]}}, inputs: {bits: 8}}\n"
+    )
+    check_one_hot(space, 0)
+
+
 @pytest.mark.parametrize("space", [space_of(RESIDUAL), elastic_in_precision("graph_tokens")], ids=["residual", "graph"])
 def test_the_gradient_is_that_of_finite_differences(space: Space) -> None:
     """In every weight, also off the simplex: it is a polynomial."""

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 
 import numpy as np
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import spaces
 from spaces import Architecture, Batch, Choice, Condition, Space, Value
 from spaces.randomness import generator
+from spaces.yaml import SpecError
 from tests.examples import NO_LAYERS, PLAIN, convnets, forests, space_of
 
 SPACES = st.one_of(forests(), convnets())
@@ -252,6 +253,38 @@ def test_extremes_go_by_value_and_not_by_position() -> None:
     assert dict(space.extreme(max, "float")) == {"n": 3, "t": "c", "x": 2.5}
 
 
+def test_layers_stand_where_a_number_of_them_comes_from_its_else() -> None:
+    second = "{depth: {choice: [2, 3], when: {stages.0.depth: 2}, else: 1}, width: 4}"
+    stages = f"{{depth: {{choice: [1, 2]}}, width: 4}}, {second}"
+    space = space_of(f"model: {{family: convnet, stages: [{stages}]}}\n")
+    found = [y.path for y in space.outline.layers(Architecture({"stages.0.depth": 1})) if y.kind == "conv"]
+    assert found == ["stages.0.0.conv", "stages.1.0.conv"]
+
+
+def test_layers_that_would_stand_by_an_else_among_others_are_refused() -> None:
+    """That a choice has a value, or is not there, is no condition: the layers would silently be absent."""
+    block = "{choice: [fused, inverted], when: {squeeze: true}, else: dense}"
+    text = f"model: {{family: mobilenet, stages: [{{squeeze: {{choice: [true, false]}}, block: {block}}}]}}\n"
+    with pytest.raises(
+        SpecError, match=r"'stages\.0\.block', which has dense by its else \[unsupported\]\n  hint: leave"
+    ):
+        space_of(text)
+
+
+@pytest.mark.parametrize("words", [("small", "large"), ("large", "small"), ("small", "large", "tiny")])
+def test_words_inside_words_are_those_of_the_most_and_fewest_macs(words: tuple[str, ...]) -> None:
+    """Whatever their order, and though the alternative that brings them is not the last one."""
+    kernel = {"tiny": 1, "small": 3, "large": 5}
+    inner = ", ".join(f"{word}: [conv: {{out: 4, kernel: {kernel[word]}}}]" for word in words)
+    space = space_of(
+        f"model: {{family: graph, layers: [{{one_of: {{big: [conv: 4, one_of: {{{inner}}}], little: [conv: "
+        "{out: 4, kernel: 3}]}}, pool, {linear: 10}]}\n"
+    )
+    macs = {a: int(space.cost([a])["macs"][0]) for a in space.enumerate()}
+    assert macs[space.largest] == max(macs.values())
+    assert macs[space.extreme(min, "float")] == min(macs.values())
+
+
 def test_a_restricted_space_holds_exactly_the_architectures_of_those_precisions() -> None:
     space = space_of(
         PLAIN.replace("choice: [3, 4, 6]", "choice: [3, 6]").replace("choice: [1, 3, 5]", "choice: [3, 5]")
@@ -262,8 +295,30 @@ def test_a_restricted_space_holds_exactly_the_architectures_of_those_precisions(
     assert {a.key for a in small.enumerate()} == wanted
     assert small.outline == space.outline
     assert small.restrict({"w8a8"}).size == small.restrict({"float"}).size < small.size < space.size
-    with pytest.raises(ValueError, match=r"^choice stages\.0\.0\.conv\.precision has no values$"):
+    said = r"conv\.precision: none of its precisions float, w8a8, w4a8 is among those to keep: w2a8 \[no-precision\]$"
+    with pytest.raises(ValueError, match=said):
         space.restrict({"w2a8"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("w8a8", r"must be a set of names, not the text 'w8a8' \[wrong-type\]\n  hint: write \{'w8a8'\}$"),
+        ({"W8A8"}, r"^unknown precision 'W8A8': .* \[unknown-name\]\n  hint: did you mean 'w8a8'\?$"),
+        ({"float", "nonsense"}, r"^unknown precision 'nonsense': .* \[unknown-name\]$"),
+    ],
+)
+def test_what_is_no_name_of_a_precision_is_refused(given: Collection[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        space_of(PLAIN).restrict(given)
+
+
+def test_names_leave_out_no_parts_of_precisions() -> None:
+    parts = "{split: true, weights: {bits: {choice: [4, 8]}}, inputs: {bits: 8}}"
+    space = space_of(PLAIN.replace("{choice: [float, w8a8, w4a8], per: layer}", parts))
+    assert space.restrict({"w4a8", "w8a8"}) is space
+    with pytest.raises(ValueError, match=r"^layer stages\.0\.0\.conv: its precision is chosen in parts"):
+        space.restrict({"w8a8"})
 
 
 def test_a_batch_of_a_restricted_space_means_the_same_in_the_full_one() -> None:

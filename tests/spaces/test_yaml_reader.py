@@ -12,6 +12,7 @@ import yaml
 
 from spaces.yaml import Mapping, Mark, Problem, Problems, Scalar, Sequence, SpecError, nearest, plain, read_text
 from spaces.yaml import read_file as read
+from spaces.yaml.reader import nearest_file
 
 SPACE = """\
 name: digits
@@ -271,6 +272,14 @@ def test_problems_of_a_file_name_it(tmp_path: Path) -> None:
     path.write_bytes(b"a: no")
     with pytest.raises(SpecError, match=rf"\A{re.escape(str(path))}:1:4: 'no' is read in two ways \[ambiguous\]\n"):
         read(path)
+
+
+def test_what_is_there_is_not_the_nearest_of_itself(tmp_path: Path) -> None:
+    """Where a folder stands in the place of a file."""
+    (tmp_path / "menu").mkdir()
+    assert nearest_file(tmp_path / "menu") is None
+    (tmp_path / "menu.json").touch()
+    assert nearest_file(tmp_path / "menu") == "did you mean 'menu.json'?"
 
 
 def test_a_missing_file_is_named_with_the_nearest_one(tmp_path: Path) -> None:

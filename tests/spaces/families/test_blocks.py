@@ -162,6 +162,10 @@ def test_heads_of_a_chosen_width() -> None:
             "  hint: every number of kv_heads must divide each number of heads that it may meet",
         ),
         (
+            "embed: 24, depth: 1, heads: {choice: [2, 4], when: {hads: 2}, else: 2}",
+            "space.yaml:1:101: no choice 'hads' is written before this [unknown-choice]",
+        ),
+        (
             "embed: 24, depth: 1, heads: 4, kv_heads: two",
             "space.yaml:1:90: kv_heads must be a whole number [wrong-type]",
         ),
