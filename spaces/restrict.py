@@ -14,7 +14,7 @@ from spaces.yaml.errors import nearest
 
 _HINTS = {
     "container": "add a real precision, or size_bytes to search.objectives",
-    "simulated": "add a real precision; of 2, 4 or 8 bits, simulated: true in the device section would do too",
+    "simulated": "add a real precision; or with simulated: true in the device section one that its files can hold",
 }
 
 

@@ -25,7 +25,7 @@ from spaces.layers import WEIGHTED
 from spaces.menu import Menu
 from spaces.notations.base import Notation
 from spaces.outline import Outline
-from spaces.precision import Precision
+from spaces.precision import Precision, parse
 from spaces.resolve import precisions_of
 from spaces.restrict import restricted
 from spaces.yaml.writer import dump
@@ -171,9 +171,10 @@ class Space:
     def extreme(self, pick: Pick, precision: str) -> Architecture:
         """``pick`` (``min`` or ``max``) of every choice of numbers; ``precision`` where a precision choice has it.
 
-        Words, such as operations, are those of the most or of the fewest MACs (:mod:`spaces.extremes`).
+        Words, such as operations, are those of the most or of the fewest MACs (:mod:`spaces.extremes`). Raises
+        ``ValueError`` for what is no precision.
         """
-        known = pick, precision
+        known = pick, parse(precision).name
         if known not in self._extremes:
             self._extremes[known] = with_words(self, pick, precision, words(self, pick, precision))
         return self._extremes[known]

@@ -25,6 +25,7 @@ from spaces.yaml import nearest
 if TYPE_CHECKING:
     from predictors.latency.model import LatencyModel
 
+_UNEVEN = 1e-3  # what probabilities may miss 1 by
 _CHUNK = 2**13  # architectures resolved at a time
 _LARGE = 2**12  # combinations from which on a choice that layers are there for is taken value by value
 _PARTS = 256  # of a space that are looked into
@@ -85,11 +86,19 @@ class Expectation:
                 near = nearest(c.name, weights)
                 hint = f"\n  hint: is it '{near}'?" if near else ""
                 raise ValueError(f"no weights of choice {c.name} of space {self.space.name} [missing-key]{hint}")
-            given = weights[c.name]
+            given = torch.as_tensor(weights[c.name])
             if given.shape != (len(c.values),):
                 what = f"weights of choice {c.name} must be ({len(c.values)},), not {tuple(given.shape)}"
                 raise ValueError(f"{what}: values {list(c.values)} [wrong-shape]")
+            shares = given.detach()
+            if shares.min() < -_UNEVEN or abs(float(shares.sum()) - 1) > _UNEVEN:
+                what = f"weights of choice {c.name} must be probabilities, but are {shares.tolist()}"
+                raise ValueError(f"{what}, which sum to {float(shares.sum()):.4g} [not-probabilities]")
             found[c.name] = given.double()
+        if unknown := sorted(set(weights) - set(found)):
+            near = nearest(unknown[0], found)
+            hint = f"\n  hint: is it '{near}'?" if near else ""
+            raise ValueError(f"space {self.space.name} has no choice {unknown[0]} [unknown-choice]{hint}")
         return found
 
 

@@ -58,10 +58,10 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
     depths = [int(d) for d in builder.values_of(depth)]
     for position in range(max(depths)):
         inner = scope.enter(position, "block", builder.under(scope, depth, [d for d in depths if d > position]))
+        chosen = builder.field(kind, inner, "block", "stage")  # what follows may depend on it
         ratio = builder.field(expand, inner, "expand", "stage")
         size = builder.field(kernel, inner, "kernel", "stage")
         step = stride if position == 0 else 1
-        chosen = builder.field(kind, inner, "block", "stage")
         block = Block(width, None if ratio == 1 else ratio, size, step, activation, squeeze=squeeze, kind=chosen)
         skip: Tensor | None = before
         if position == 0 and (stride != 1 or width != before.channels):

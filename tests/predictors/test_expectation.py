@@ -200,6 +200,16 @@ def test_wrong_weights_and_absent_rows_are_refused() -> None:
         match=r"\Aweights of choice stages\.0\.width must be \(3,\), not \(2,\): values \[3, 4, 6\] \[wrong-shape\]\Z",
     ):
         model.expected({**weights, "stages.0.width": torch.ones(2) / 2})
+    for wrong in ([0.9, 0.9, 0.9], [1.5, -0.5, 0.0]):
+        message = (
+            f"weights of choice stages.0.width must be probabilities, but are {wrong}, which sum to {sum(wrong):.4g}"
+        )
+        with pytest.raises(ValueError, match=rf"\A{re.escape(message)} \[not-probabilities\]\Z"):
+            model.expected({**weights, "stages.0.width": torch.tensor(wrong, dtype=torch.float64)})
+    with pytest.raises(
+        ValueError, match=r"\Aspace example has no choice stages\.0\.wide \[unknown-choice\]\n  hint: is it"
+    ):
+        model.expected({**weights, "stages.0.wide": torch.ones(1)})
     empty = LatencyModel(space, Table({}, 0.003, {}, {}), Target().menu, 1, FACTORS, 0.0)
     with pytest.raises(TableError, match=r"^the latency table has no row "):
         empty.expected(weights)

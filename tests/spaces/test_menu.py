@@ -142,13 +142,13 @@ def test_operators_are_told_apart() -> None:
             CPU,
             "layer stages.0.0.conv and 4 others: none of the precisions of precision is left on the menu of "
             "onnxruntime: w3a8 is simulated, w2a8 is simulated [no-precision]\n"
-            "  hint: add a real precision; of 2, 4 or 8 bits, simulated: true in the device section would do too",
+            "  hint: add a real precision; or with simulated: true in the device section one that its files can hold",
         ),
         (
             "w3a8",
             CPU,
             "layer stages.0.0.conv: w3a8 is simulated on the menu of onnxruntime [no-precision]\n"
-            "  hint: add a real precision; of 2, 4 or 8 bits, simulated: true in the device section would do too",
+            "  hint: add a real precision; or with simulated: true in the device section one that its files can hold",
         ),
     ],
 )  # fmt: skip
