@@ -137,7 +137,7 @@ def effect(given: argparse.Namespace, seed: int) -> Row:
     split, quality = side.evaluate.dataset.test, side.evaluate.dataset.task.quality
     row: Row = {"seed": seed, "float ms": side.latency_ms(in_float)}
     for name, architecture in networks.items():
-        logits = run_file(models[name], split.images.numpy(), target.threads)
+        logits = run_file(models[name], split.images.numpy(), target)
         row[name] = {
             "ms": times.median_ms(name), "validation": side.accuracy(architecture),
             "test": quality(torch.from_numpy(logits), split.labels).accuracy,
