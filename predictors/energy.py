@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spaces import Batch
 from spaces.cost import attention_macs, of_input
-from spaces.layers import WEIGHTED, Columns, Ints
+from spaces.layers import WEIGHTED, Ints
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def energy_pj(batch: Batch, table: EnergyTable = HOROWITZ) -> Floats:
     columns = batch.space.outline.table(batch)
     total = np.zeros(len(batch))
     for c in columns:
-        others = [channels * places for channels, places in (of_input(c, columns, i) for i in _others(c))]
+        others = [np.prod(of_input(c, columns, i), axis=0) for i in range(1, c.inputs.shape[1])]
         moved = _bits(c.out8) * c.c_out * c.out_h * c.out_w + _bits(c.in8) * sum(others, c.c_in * c.h * c.w)
         if c.record.kind in WEIGHTED:
             weights = c.c_in // np.maximum(c.groups, 1) * c.c_out * (c.kernel**2 if c.record.kind == "conv" else 1)
@@ -55,11 +55,6 @@ def energy_pj(batch: Batch, table: EnergyTable = HOROWITZ) -> Floats:
             total += np.where(c.exists, macs * (table.product_float32 + table.sum_float32), 0.0)
         total += np.where(c.exists, moved * table.memory_per_bit, 0.0)
     return total
-
-
-def _others(c: Columns) -> range:
-    """Positions of its inputs after the first."""
-    return range(1, c.inputs.shape[1])
 
 
 def _bits(is8: NDArray[np.bool_]) -> Ints:

@@ -17,8 +17,7 @@ Pick = Callable[[Iterable[Any]], Any]
 
 def ordered(space: Space, choice: Choice) -> bool:
     """Whether its values are numbers, or precisions, of which one is asked for."""
-    numbers = all(isinstance(v, int | float) for v in choice.values)
-    return numbers or choice.name in space.outline.precision_choices
+    return _numbers(choice) or choice.name in space.outline.precision_choices
 
 
 def words(space: Space, pick: Pick, precision: str) -> dict[str, Value]:
@@ -78,6 +77,11 @@ def with_words(space: Space, pick: Pick, precision: str, given: Mapping[str, Val
 
 
 def _picked(choice: Choice, pick: Pick) -> Value:
-    numbers = all(isinstance(v, int | float) for v in choice.values)
+    numbers = _numbers(choice)
     position: int = pick((v if numbers else i, i) for i, v in enumerate(choice.values))[1]
     return choice.values[position]
+
+
+def _numbers(choice: Choice) -> bool:
+    """Whether they are larger and smaller than each other; ``true`` is larger than ``false``."""
+    return all(isinstance(v, int | float) for v in choice.values)

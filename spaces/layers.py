@@ -68,23 +68,18 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Split:
-    """A precision of fields of its own: the bits of the weights and those of the inputs, and the words that a name
-    would have besides. Empty ones are the defaults of the role, those of ``w8a8``."""
+    """A precision of fields of its own: the bits of the weights and those of the inputs, and the words that names of
+    the two would have besides; without them they are as in ``w8a8``."""
 
     weight: int | Chosen
     input: int | Chosen
-    weight_granularity: str | Chosen = ""
-    weight_symmetry: str | Chosen = ""
-    weight_format: str | Chosen = ""
-    weight_scale: str | Chosen = ""
-    weight_rounding: str | Chosen = ""
-    weight_gradient: str | Chosen = ""
-    input_granularity: str | Chosen = ""
-    input_symmetry: str | Chosen = ""
-    input_format: str | Chosen = ""
-    input_scale: str | Chosen = ""
-    input_rounding: str | Chosen = ""
-    input_gradient: str | Chosen = ""
+    weight_words: tuple[str | Chosen, ...] = ()
+    input_words: tuple[str | Chosen, ...] = ()
+
+    @property
+    def parts(self) -> tuple[int | str | Chosen, ...]:
+        """Bits of both, words of the weights, words of the inputs."""
+        return (self.weight, self.input, *self.weight_words, *self.input_words)
 
 
 @dataclass(frozen=True)

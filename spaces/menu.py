@@ -38,12 +38,8 @@ class Menu:
         return replace(self, keeps=frozenset(form for form, kept in wanted.items() if kept))
 
     def form(self, r: Record, given: Precision) -> str:
-        """Of a layer with weights in this precision. How a scale was found, or values rounded, is nothing to it."""
-        weight, inputs = given.weight, given.input
-        name = given.name
-        if given.integer and weight is not None and inputs is not None:
-            name = f"w{weight.bits}a{inputs.bits}"
-        return self.forms[operator_of(r)].get(name, "simulated")
+        """Of a layer with weights in this precision."""
+        return self.forms[operator_of(r)].get(given.kernel, "simulated")
 
     def allows(self, r: Record, name: str) -> bool:
         """Whether the layer may be given the precision of this name."""

@@ -9,7 +9,6 @@ runs in 8 bits if all its inputs are stored so and a consumer wants its output s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from functools import cache
 from itertools import product
 from typing import Any
@@ -106,12 +105,12 @@ def chosen_precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[P
             pairs = [precision.parse(str(v)) if present.any() else precision.FLOAT for v in values]
             return (*pairs, precision.FLOAT), np.where(present, positions, len(values))
         case Split():
-            columns = [_values(getattr(field, f.name), n, read) for f in fields(field)]
+            columns = [_values(part, n, read) for part in field.parts]
             combined = np.ravel_multi_index([at for _, at in columns], [len(values) for values, _ in columns])
             found, which = np.unique(combined, return_inverse=True)
             rows = np.array(np.unravel_index(found, [len(values) for values, _ in columns])).T.tolist()
             chosen = [[values[i] for (values, _), i in zip(columns, row, strict=True)] for row in rows]
-            return tuple(_parts(*row) for row in chosen), which.reshape(-1)
+            return tuple(_joined(field, row) for row in chosen), which.reshape(-1)
 
 
 def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]]) -> tuple[Precision, ...]:
@@ -122,11 +121,8 @@ def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]])
         case Chosen():
             return tuple(precision.parse(str(v)) for v in choices.get(field.name, ()))
         case Split():
-            parts = [getattr(field, f.name) for f in fields(field)]
-            return tuple(
-                _parts(*row)
-                for row in product(*(choices.get(p.name, ()) if isinstance(p, Chosen) else [p] for p in parts))
-            )
+            known = [choices.get(p.name, ()) if isinstance(p, Chosen) else [p] for p in field.parts]
+            return tuple(_joined(field, row) for row in product(*known))
 
 
 def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Value], Ints]:
@@ -137,15 +133,20 @@ def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Val
     return (*values, 0), np.where(present, positions, len(values))
 
 
+def _joined(split: Split, row: Sequence[Any]) -> Precision:
+    """The precision of these values of its parts."""
+    weight, given, *words = row
+    own = len(split.weight_words)
+    return _precision(weight, given, tuple(words[:own]), tuple(words[own:]))
+
+
 @cache
-def _parts(weight: Any, given: Any, *settings: Any) -> Precision:
-    """The precision of these bits, and of words for the weight and as many for the input; of no bits it is float."""
+def _precision(weight: Any, given: Any, weight_words: tuple[Any, ...], input_words: tuple[Any, ...]) -> Precision:
+    """Of no bits it is float."""
     if not weight:
         return precision.FLOAT
-    half = len(settings) // 2
     return Precision(
-        precision.spec_of_words("weight", weight, settings[:half]),
-        precision.spec_of_words("input", given, settings[half:]),
+        precision.spec_of_words("weight", weight, weight_words), precision.spec_of_words("input", given, input_words)
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from dataclasses import fields as fields_of
 from typing import Any
 
 import numpy as np
@@ -205,5 +204,5 @@ def names_in(given: Iterable[Any]) -> tuple[str, ...]:
             case Axis(names=names):
                 found += names
             case Split() as split:
-                fields += [getattr(split, f.name) for f in fields_of(split)]
+                fields += split.parts
     return tuple(dict.fromkeys(found))

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.latency.standing import standing
-from spaces import INPUT, Batch, Chosen, Record, Space
+from spaces import INPUT, Batch, Record, Space
 from spaces.choice import Value, same
-from spaces.layers import FUSED, WEIGHTED, Split
+from spaces.layers import FUSED, WEIGHTED
 from spaces.outline import of_batch
 from spaces.resolve import RUNS8, draft_of, exists_in, whole
 from spaces.single import choices_of, names_in
@@ -179,8 +179,7 @@ class Dependence:
         r = self.records[i]
         if r.kind not in WEIGHTED or not self.works(r) or not any(p.integer for p in self.space.precisions[r.path]):
             return None
-        fields = vars(r.precision).values() if isinstance(r.precision, Split) else [r.precision]
-        return self._exists[i] | self._closed(f.name for f in fields if isinstance(f, Chosen))
+        return self._exists[i] | self._closed(names_in([r.precision]))
 
     def _wish(self, row: int) -> Names | None:
         """Whether a reader wants a tensor in 8 bits."""

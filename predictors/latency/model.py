@@ -88,7 +88,7 @@ class LatencyModel:
         some networks fit the cache and others do not (measured in ``docs/latency.md``).
 
         Raises:
-            ValueError: a choice without weights, or weights of another shape.
+            ValueError: a choice without weights, weights of no choice or of another shape, or no probabilities.
             TooManyChoices: a layer depends on too many choices at once to be tabulated.
             TableError: the table has no row for a layer.
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from spaces.choice import Choice, Condition, Value, When
 from spaces.knowledge import Knowledge
@@ -12,7 +11,6 @@ from spaces.language.fields import Need, Option
 from spaces.language.precisions import Parts, Precisions
 from spaces.language.scope import Scope
 from spaces.layers import WEIGHTED, Chosen, LayerPrecision, Record, Split
-from spaces.precision import ROLES
 from spaces.yaml import Mark, Problems, Scalar, shown
 
 MOST_RECORDS = 20_000  # far beyond use; a slip of the finger must not fill the memory
@@ -83,16 +81,13 @@ class Builder:
         return field if isinstance(field, Chosen) else str(field)
 
     def _split(self, parts: Parts, place: Scope) -> Split:
-        settings: dict[str, Any] = {}
-        for name, option in parts.settings:
-            role, setting = name.split(".")
-            settings[f"{ROLES[role]}_{setting}"] = self.field(option, Scope(), f"precision.{name}")
-        bits = [
-            self.field(_within(option, place), place, f"precision.{role}.bits", "layer")
-            for role, option in (("weights", parts.weights), ("inputs", parts.inputs))
-        ]
-        weight, given = (b if isinstance(b, Chosen) else int(b) for b in bits)
-        return Split(weight, given, **settings)
+        bits, words = [], []
+        for role, (number, settings) in parts.items():
+            found = self.field(_within(number, place), place, f"precision.{role}.bits", "layer")
+            bits.append(found if isinstance(found, Chosen) else int(found))
+            chosen = (self.field(o, Scope(), f"precision.{role}.{name}") for name, o in settings.items())
+            words.append(tuple(word if isinstance(word, Chosen) else str(word) for word in chosen))
+        return Split(bits[0], bits[1], *words)
 
     def finish(self) -> None:
         """Say what the file names and the network does not have."""

@@ -31,13 +31,8 @@ SETTINGS: Dictionary[str, Collection[str]] = {
 """What a precision in parts has besides bits -> its words; inputs have one scale only."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Bits of weights and of inputs, per layer, and ``settings`` of the whole network by name."""
-
-    weights: Option
-    inputs: Option
-    settings: tuple[tuple[str, Option], ...]
+Parts = Dictionary[str, tuple[Option, Dictionary[str, Option]]]
+"""``weights`` and ``inputs`` -> (bits, per layer; settings of the whole network by name)."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +72,21 @@ def _exceptions(node: Node | None, problems: Problems) -> dict[str, tuple[str, M
 
 def _parts(section: Section, problems: Problems) -> Parts:
     section.boolean("split", True)
-    bits, settings = {}, []
+    found = {}
     for role in precision.ROLES:
         inner = section.section(role)
         section.require(role)
-        bits[role] = take(inner, "bits", whole(1, 8, "bits"), 8, problems)
+        bits = take(inner, "bits", whole(1, 8, "bits"), 8, problems)
+        settings = {}
         for name, known in SETTINGS.items():
             if inner.has(name):
                 words = ("tensor",) if (role, name) == ("inputs", "granularity") else known
-                settings.append((f"{role}.{name}", take(inner, name, _word(words, name), "", problems)))
-        _possible(
-            role, bits[role], [o for name, o in settings if name.startswith(f"{role}.")], section.mark(role), problems
-        )
+                settings[name] = take(inner, name, _word(words, name), "", problems)
+        _possible(role, bits, settings.values(), section.mark(role), problems)
         inner.finish()
+        found[role] = bits, settings
     section.finish()
-    return Parts(bits["weights"], bits["inputs"], tuple(settings))
+    return found
 
 
 def _word(known: Collection[str], noun: str) -> ReadValue:

@@ -42,6 +42,14 @@ class Precision:
             return False
         return weight.granularity in ("tensor", "channel") and given == QuantSpec(given.bits, False, "tensor")
 
+    @property
+    def kernel(self) -> str:
+        """Its name as menus of devices have it: where integer kernels compute it, the bits alone.
+
+        How a scale was found, and how values were rounded in training, is nothing to them.
+        """
+        return f"w{self.weight.bits}a{self.input.bits}" if self.integer and self.weight and self.input else self.name
+
 
 FLOAT = Precision(None, None)
 

@@ -79,7 +79,9 @@ def line(name: str, rounds: int) -> str:
     made, seconds, wrong, kernels = files(*network(name))
     times: dict[str, list[float]] = {p: [] for p in made}
     for _ in range(rounds):
-        found = measure([partial(backend.prepared, m, 1) for m in made.values()], [], clock=backend.clock(1))
+        found = measure(
+            [partial(backend.prepared, m, 1) for m in made.values()], [], clock=backend.OnnxRuntime().clock(1)
+        )
         for precision, timing in zip(made, found, strict=True):
             times[precision].append(timing.ms)
     slow, fast = (statistics.median(times[p]) for p in ("float", "w8a8"))

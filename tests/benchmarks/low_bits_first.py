@@ -87,6 +87,7 @@ class Side:
         accuracy, _ = fitted(asked, seed, store, entry, self.evaluate, quiet)
         self.predict = Predictions(accuracy, latency)
         self._known: dict[str, float] = {}
+        self._drawn: dict[str, tuple[Batch, Floats, Floats]] = {}
 
     def accuracy(self, architecture: Architecture) -> float:
         """On the validation images, in percent."""
@@ -95,14 +96,17 @@ class Side:
         return self._known[architecture.key]
 
     def drawn(self, precision: str) -> tuple[Batch, Floats, Floats]:
-        """(networks of one precision, predicted latencies in milliseconds, predicted qualities), the fastest first."""
+        """(networks of one precision, their predicted latencies in milliseconds, predicted qualities)."""
+        if precision not in self._drawn:
+            self._drawn[precision] = self._draw(precision)
+        return self._drawn[precision]
+
+    def _draw(self, precision: str) -> tuple[Batch, Floats, Floats]:
         space = self.space.restrict({precision})
         rng = generator(self.seed, f"benchmark.low bits.{precision}")
         found = [space.sample_many(DRAWN, rng, by_choice=by_choice) for by_choice in (False, True)]
         batch = self.space.batch(list(dict.fromkeys(a for part in found for a in part)))
-        latency, quality = self.predict.latency.predict(batch)[0], self.predict.accuracy.predict(batch)[0]
-        order = np.argsort(latency)
-        return Batch(self.space, batch.codes[order]), latency[order], quality[order]
+        return batch, self.predict.latency.predict(batch)[0], self.predict.accuracy.predict(batch)[0]
 
     def best(self, precision: str, limit_ms: float) -> Architecture:
         """The most accurate network of this precision within a predicted latency."""

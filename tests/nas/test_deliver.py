@@ -214,7 +214,7 @@ def test_a_float_layer_that_runs_on_integers_is_found(
         made = audit(*arguments)
         return dataclasses.replace(made, layers=dict.fromkeys(made.layers, "QLinearConv"))
 
-    monkeypatch.setattr(backend, "audit", integer_everywhere)
+    monkeypatch.setattr(backend.OnnxRuntime, "audit", staticmethod(integer_everywhere))
     with pytest.raises(ProofFailed, match=r"stages\.1\.0\.conv: meant for floats, runs as QLinearConv\Z"):
         deliver(asked, evaluator, mixed, tmp_path / "exports")
 

@@ -67,8 +67,9 @@ def test_fewer_bits_are_further_from_float_but_never_further_than_rounding_expla
 
 def test_wrong_numbers_and_float_kernels_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that computes something else, and one that is none of integers, do not count as real."""
-    evaluate = backend.evaluate
-    monkeypatch.setattr(backend, "evaluate", lambda *given: 1.1 * evaluate(*given))
+    runtime = backend.OnnxRuntime
+    evaluate = runtime.evaluate
+    monkeypatch.setattr(runtime, "evaluate", staticmethod(lambda *given: 1.1 * evaluate(*given)))
     for c in capabilities(precisions=["float", "w8a8"]):
         assert c.form == "simulated"
         assert "rounding explains" in c.reason

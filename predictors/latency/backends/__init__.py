@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import cast
 
 from predictors.latency.backends.base import Audit, Backend, Kernel, NoBackend
+from spaces.yaml import nearest
 
 BACKENDS = {
     "onnxruntime": "onnxruntime:OnnxRuntime",
@@ -22,8 +22,9 @@ EXTRAS = {"openvino": "openvino"}
 def backend(name: str, floats: str = "f32") -> Backend:
     """The backend of this name whose float layers compute in ``floats``. Raises :class:`NoBackend`."""
     if name not in BACKENDS:
-        near = difflib.get_close_matches(name, BACKENDS, n=1, cutoff=0.0)[0]
-        raise NoBackend(f"no backend is named '{name}' [unknown-value]\n  hint: did you mean '{near}'?")
+        near = nearest(name, BACKENDS)
+        hint = f"did you mean '{near}'?" if near else f"known: {', '.join(BACKENDS)}"
+        raise NoBackend(f"no backend is named '{name}' [unknown-value]\n  hint: {hint}")
     module, kind = BACKENDS[name].split(":")
     try:
         found = cast(type[Backend], getattr(import_module(f"predictors.latency.backends.{module}"), kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,9 +77,9 @@ class Backend(ABC):
     def fingerprint(self) -> dict[str, str]:
         """Versions and settings that times depend on."""
 
-    @abstractmethod
     def clock(self, threads: int) -> Clock:
-        """By which calls are timed, in seconds."""
+        """By which calls are timed, in seconds: one thread computes on the calling thread."""
+        return time.thread_time if threads == 1 else time.perf_counter
 
     def check(self, space: Space) -> None:
         """Whether every network of the space has a file here. Raises :class:`NotExportable` naming the first layer."""
@@ -115,14 +116,8 @@ class Backend(ABC):
         """Bits of each weight of an integer layer as its kernel reads it; 0 if no kernel is found."""
 
     def kernel(self, precision: Precision) -> Kernel | None:
-        """How it runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates.
-
-        How a scale was found, and how its values were rounded in training, is nothing to a kernel.
-        """
-        weight, given = precision.weight, precision.input
-        if weight is None or given is None:
-            return None if precision.quantized else self.MENU["float"]
-        return self.MENU.get(f"w{weight.bits}a{given.bits}") if precision.integer else None
+        """How it runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates."""
+        return self.MENU.get(precision.kernel)
 
     def audited(self, model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
         """The audit of a network's layers with weights, and what of it is unintended."""

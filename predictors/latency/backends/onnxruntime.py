@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -47,11 +46,6 @@ def options(threads: int) -> Any:
 def session(model: bytes, threads: int = 1) -> Any:
     """A fresh session. Raises onnxruntime's error for a model that it cannot load."""
     return ort.InferenceSession(model, options(threads), providers=["CPUExecutionProvider"])
-
-
-def clock(threads: int) -> Callable[[], float]:
-    """By which calls are timed: one thread computes on the calling thread."""
-    return time.thread_time if threads == 1 else time.perf_counter
 
 
 def prepared(model: bytes, threads: int) -> Callable[[], None]:
@@ -140,25 +134,10 @@ class OnnxRuntime(Backend):
     NAME, MENU, ADDITIVE = "onnxruntime", MENU, True
     exported = staticmethod(export.onnx)
     shape_of = staticmethod(shape_of)
+    prepared = staticmethod(prepared)
+    evaluate = staticmethod(evaluate)
+    audit = staticmethod(audit)
     weight_bits = staticmethod(weight_bits)
-
-    def clock(self, threads: int) -> Callable[[], float]:
-        """See :class:`Backend`."""
-        return clock(threads)
-
-    def prepared(self, model: bytes, threads: int) -> Callable[[], None]:
-        """See :class:`Backend`."""
-        return prepared(model, threads)
-
-    def evaluate(self, model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
-        """See :class:`Backend`."""
-        return evaluate(model, images, threads)
-
-    def audit(
-        self, model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
-    ) -> Audit:
-        """See :class:`Backend`."""
-        return audit(model, paths, threads, after)
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""

@@ -6,7 +6,6 @@ layouts come and go with their neighbours. So only whole networks are timed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -43,10 +42,6 @@ class OpenVino(Backend):
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
         return {"openvino": version("openvino"), "onnx": version("onnx"), "floats": self.floats}
-
-    def clock(self, threads: int) -> Callable[[], float]:
-        """See :class:`Backend`: one thread computes on the calling thread."""
-        return time.thread_time if threads == 1 else time.perf_counter
 
     def prepared(self, model: bytes, threads: int) -> Callable[[], None]:
         """See :class:`Backend`."""

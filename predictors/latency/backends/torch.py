@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,10 +40,6 @@ class Torch(Backend):
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
         return {"torch": torch.__version__, "floats": self.floats}
-
-    def clock(self, threads: int) -> Callable[[], float]:
-        """See :class:`Backend`: one thread computes on the calling thread."""
-        return time.thread_time if threads == 1 else time.perf_counter
 
     def check(self, space: Space) -> None:
         """See :class:`Backend`: layers have the precisions of the menu."""
