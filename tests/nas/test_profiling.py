@@ -20,7 +20,7 @@ from nas.stages.profile import profiled, read_table
 from nas.store import Store
 from nas.terms import WRONG_INPUT
 from predictors.latency import Table, TableError
-from predictors.latency.backends import onnxruntime as backend
+from predictors.latency.backends.onnxruntime import OnnxRuntime
 from predictors.latency.plan import distinct_keys
 from tests.nas.test_stages import progress
 from tests.nas.tiny import TINY, asked
@@ -48,8 +48,8 @@ class Device:
 def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     """In place of the real one, until the test ends."""
     made = Device()
-    monkeypatch.setattr(backend, "prepared", made.prepared)
-    monkeypatch.setattr(backend, "clock", lambda threads: lambda: made.now)
+    monkeypatch.setattr(OnnxRuntime, "prepared", staticmethod(made.prepared))
+    monkeypatch.setattr(OnnxRuntime, "clock", lambda runtime, threads: lambda: made.now)
     monkeypatch.setattr(stage, "time", SimpleNamespace(monotonic=lambda: made.now))
     return made
 
