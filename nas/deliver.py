@@ -28,7 +28,7 @@ from supernets import Network, Quantized, export, extract
 
 ARCHITECTURE, WEIGHTS, DATA = "architecture.json", "weights.safetensors", "data.json"
 OUTLINE, PROGRAM = "outline.json", "program.pt2"
-_BESIDES, _CHUNK = 1_000, 2_000  # training examples in the proof; examples at a time
+_BESIDES = 1_000  # training examples in the proof
 
 
 class ProofFailed(RuntimeError):
@@ -78,7 +78,7 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     examples = _examples(evaluate.dataset)
     in_supernet = evaluate.logits(architecture, examples, calibration)
     with torch.no_grad():
-        extracted = torch.cat([network(part) for part in torch.split(examples.images, _CHUNK)])
+        extracted = torch.cat([network(part) for part in torch.split(examples.images, evaluate.chunk)])
     from_file = torch.from_numpy(run_file(model, examples.images.numpy(), target))
     task = evaluate.dataset.task
     agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)

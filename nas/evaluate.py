@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from nas.data import Dataset, Quality, Shuffled, Split
-from spaces import Architecture
+from spaces import Architecture, Space
 from supernets import Calibration, Supernet
 
-_CHUNK = 2_000
+_MOST, _LEAST = 2_000, 32
+_ALIVE_BYTES = 16_000_000
 
 
 class Evaluator:
@@ -26,6 +27,7 @@ class Evaluator:
         self._batches = batches.calibration()
         self.calibration_images = batches.calibration_images
         """Training images that a subnet's statistics come from."""
+        self.chunk = _examples_at_a_time(net.space)
 
     def calibrate(self, architecture: Architecture) -> Calibration:
         """The subnet's statistics on training images, streamed."""
@@ -41,7 +43,13 @@ class Evaluator:
     def logits(self, architecture: Architecture, split: Split, calibration: Calibration) -> Tensor:
         """Outputs (n, ...) of the subnet on a split: logits (n, classes) of a classifier."""
         with self.net.active(architecture, calibration):
-            return torch.cat([self.net(part) for part in torch.split(split.images, _CHUNK)])
+            return torch.cat([self.net(part) for part in torch.split(split.images, self.chunk)])
+
+
+def _examples_at_a_time(space: Space) -> int:
+    """As many as keep what is alive at once in the last level of a cache: three times as fast as thousands."""
+    alive = int(space.cost([space.extreme(max, "float")])["peak_activation_bytes"][0])
+    return max(_LEAST, min(_MOST, _ALIVE_BYTES // max(1, alive)))
 
 
 __all__ = ["Evaluator", "Quality"]
