@@ -172,6 +172,7 @@ def facts(delivered: Delivered) -> dict[str, Any]:
         "accuracy": delivered.validation.accuracy,
         "log_likelihood": delivered.validation.log_likelihood,
         "kernels": delivered.audit.kernels,
+        "computing": sorted(set(delivered.audit.layers.values())),
         "container": delivered.container,
         "simulated": delivered.simulated,
         "agreement": {"value": delivered.agreement.value, "said": delivered.agreement.said},

@@ -16,8 +16,8 @@ from nas.stages.verifier import Row
 from nas.strategies import Result
 
 _OF_BASELINE = (
-    "key", "architecture", "quality", "score", "latency_ms", "size_bytes", "costs", "kernels", "container", "simulated",
-    "agreement", "model",
+    "key", "architecture", "quality", "score", "latency_ms", "size_bytes", "costs", "kernels", "computing", "container",
+    "simulated", "agreement", "model",
 )  # fmt: skip
 
 

@@ -83,8 +83,8 @@ def _kept(value: float, limit: float | None) -> Html:
 
 
 def _kernels(row: Row) -> Html:
-    others = words.kernels(row["kernels"], computing=False)
-    main = _items(words.kernels(row["kernels"]) or "none that multiplies")
+    others = words.kernels(row, computing=False)
+    main = _items(words.kernels(row) or "none of a layer")
     return tag("details", tag("summary", main), _items(others)) if others else main
 
 

@@ -41,7 +41,7 @@ def result_table(result: Mapping[str, Any]) -> str:
 
 def _network(mark: str, name: str, row: Row) -> list[str]:
     latency, quality = row["latency_ms"], row["quality"]
-    kernels = words.kernels(row["kernels"])
+    kernels = words.kernels(row)
     if row.get("container"):
         kernels += f"; container: {', '.join(row['container'])}"
     times = [words.ms(latency[form]) for form in ("predicted", "measured", "measured_upper")]

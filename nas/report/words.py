@@ -13,18 +13,6 @@ SPLITS = (
     "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
     "test images, seen once"
 )
-_KERNELS = {
-    *("Conv", "FusedConv", "Gemm", "FusedGemm", "Convolution", "FullyConnected", "conv2d", "linear", "_mkl_linear"),
-    *("quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"),
-    *(
-        "unary_fusion",
-        "binary_fusion",
-        "binary_unary_fusion",
-        "binary_unary_maybe_inplace_fusion",
-        "leaky_relu_fusion",
-        "hardtanh_fusion",
-    ),
-}
 _RUNTIMES = ("onnxruntime", "openvino", "torch")
 
 
@@ -45,9 +33,10 @@ def kb(value: float | None) -> str:
     return "-" if value is None else f"{value / 1000:.1f}"
 
 
-def kernels(counts: Mapping[str, int], computing: bool = True) -> str:
-    """Executed kernels with their counts: those that multiply, or all others."""
-    return ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if _computes(op) is computing)
+def kernels(row: Row, computing: bool = True) -> str:
+    """Executed kernels of a network with their counts: those that run its layers, or all others."""
+    known = row.get("computing", row["kernels"])
+    return ", ".join(f"{count} {op}" for op, count in sorted(row["kernels"].items()) if (op in known) is computing)
 
 
 def runtime(device: Mapping[str, Any]) -> str:
@@ -155,7 +144,3 @@ def better_baselines(result: Row) -> Sequence[Row]:
         return []
     kept = [b for b in result["baselines"] if fill(b, result["budget"]) <= 1 and b["quality"]["supernet"] is not None]
     return [b for b in kept if sign * (b["quality"]["supernet"] - mine["quality"]["supernet"]) > 0]
-
-
-def _computes(op: str) -> bool:
-    return op.partition(" ")[0] in _KERNELS or (op.startswith("Q") and op != "QuantizeLinear")

@@ -193,6 +193,7 @@ class Verifier:
             "size_bytes": export["size_bytes"],
             "costs": {name: value for name, value in values.items() if name not in ("quality", "latency_ms")},
             "kernels": export["kernels"],
+            "computing": export.get("computing", sorted(export["kernels"])),  # runs begun before it was kept
             "container": export["container"],
             "simulated": export["simulated"],
             "agreement": export["agreement"],

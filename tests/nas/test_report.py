@@ -56,6 +56,7 @@ def network(key: str, measured: float | None, exported: float | None, **other: A
         "latency_ms": {"predicted": 0.019, "measured": measured, "measured_upper": upper},
         "size_bytes": 45_600,
         "kernels": {"Conv": 1, "QLinearConv": 2, "ReorderInput": 3},
+        "computing": ["Conv", "QLinearConv"],
         "model": f"exports/{key}/model.onnx",
         **other,
     }
@@ -329,7 +330,7 @@ def spoiled(result: Result, text: str) -> Result:
     made |= {"run": text, "chosen": text, "device": {text: text}, "seconds": {text: 1.0}}
     made["space"]["name"] = made["metric"]["name"] = made["metric"]["unit"] = text
     made["settings"]["search"]["strategy"] = text
-    made["finalists"][0] |= {"key": text, "model": text, "kernels": {text: 1, "Q" + text: 2}}
+    made["finalists"][0] |= {"key": text, "model": text, "kernels": {text: 1, "Q" + text: 2}, "computing": ["Q" + text]}
     made["finalists"][0] |= {"container": [text], "simulated": [f"stages.{text}"]}
     made["finalists"][0]["architecture"] |= {f"{text}.precision": text, f"stages.0.{text}": text, text: 1}
     made["baselines"][0] |= {"name": text, "key": text}
