@@ -28,7 +28,7 @@ from supernets.elastic import (
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
-from supernets.graph import Program, moved, program, run
+from supernets.graph import Program, channels_last, moved, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
@@ -194,11 +194,13 @@ class Supernet(nn.Module):
         needed = not self.training and selection.calibration is None and selection.records is None
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
+        settled = selection.calibration is not None and selection.records is None and not self.training
+        given = channels_last(selection.program, inputs) if settled else inputs
         self._narrow.clear()
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
         with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
-            y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+            y = run(selection.program, given, self._weighted, self._store, self._kernels)
         self._narrow.clear()
         return y if lower is None else y.float()
 

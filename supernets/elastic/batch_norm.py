@@ -65,9 +65,18 @@ class ElasticBatchNorm(nn.Module):
 
 
 def moments_of(x: Tensor) -> Moments:
-    """Statistics of ``x`` (b, c, ...) over all but the channels."""
-    variance, mean = torch.var_mean(x.detach(), dim=(0, *range(2, x.dim())), correction=0)
-    return Moments(mean, variance)
+    """Statistics of ``x`` (b, c, ...) over all but the channels.
+
+    As a batch norm finds them, in a third of the time of ``torch.var_mean``; less a value near the mean, as it sums in
+    single precision. Of pictures whose channels lie last it would find them ten times less precisely.
+    """
+    x, count = x.detach(), x.numel() // x.shape[1]
+    near = x[:1].mean(dim=tuple(range(2, x.dim())), keepdim=True) if x.dim() > 2 else x[:1]
+    if count == 1:
+        return Moments(near.reshape(-1), torch.zeros_like(near).reshape(-1))
+    mean, variance = (torch.zeros(x.shape[1], dtype=x.dtype, device=x.device) for _ in range(2))
+    F.batch_norm((x - near).contiguous(), mean, variance, training=True, momentum=1.0)
+    return Moments(mean + near.reshape(-1), variance * ((count - 1) / count))
 
 
 class Pool:

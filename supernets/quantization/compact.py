@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from supernets.quantization.kernels import EAGER, Kernels
+from supernets.quantization.kernels import EAGER, Kernels, dense
 
 _BYTE = 255
 
@@ -69,4 +69,4 @@ def _unpack(kept: Tensor | _Packed) -> Tensor:
 
 def _steps(tensor: Tensor) -> Steps | None:
     found = getattr(tensor.grad_fn, "steps", None)
-    return found if isinstance(found, Steps) and tensor.is_contiguous() else None
+    return found if isinstance(found, Steps) and dense(tensor) else None

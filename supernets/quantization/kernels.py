@@ -111,10 +111,28 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     def call(x: Tensor, *others: Any) -> Any:
         if x.numel() < _FEW:
             return kernel(x, *others)
-        flat = [v.reshape(-1) if isinstance(v, Tensor) and v.dim() else v for v in others]
-        found = made(x.reshape(-1), *(torch.tensor(v) if isinstance(v, float) else v for v in flat))
+        pictures = x.dim() == 4 and not x.is_contiguous()
+        flat = [_flat(v, pictures) if isinstance(v, Tensor) and v.dim() else v for v in others]
+        found = made(_flat(x, pictures), *(torch.tensor(v) if isinstance(v, float) else v for v in flat))
         if isinstance(found, Tensor):
-            return found.view(x.shape)
-        return tuple(v.view(x.shape) if v.dim() else v for v in found)
+            return _shaped(found, x.shape, pictures)
+        return tuple(_shaped(v, x.shape, pictures) if v.dim() else v for v in found)
 
     return call
+
+
+def dense(x: Tensor) -> bool:
+    """Whether the values lie in memory without gaps: row by row, or the channels of a pixel side by side."""
+    return x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
+
+
+def _flat(x: Tensor, pictures: bool) -> Tensor:
+    """The values in the order of ``pictures`` with their channels last, or row by row: a view of one that lies so."""
+    return (x.permute(0, 2, 3, 1) if pictures else x).reshape(-1)
+
+
+def _shaped(flat: Tensor, shape: torch.Size, pictures: bool) -> Tensor:
+    if not pictures:
+        return flat.view(shape)
+    b, c, h, w = shape
+    return flat.view(b, h, w, c).permute(0, 3, 1, 2)

@@ -70,7 +70,7 @@ def test_a_slice_is_its_extraction_in_single_precision_too(name: str) -> None:
     for architecture in floats(space, 3):
         expected, found, plain = forms(net, architecture, inputs(space, 8), inputs(space, 64, seed=1))
         if not quantized(plain):
-            assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max().clamp_min(1)))
+            assert_close(found, expected, rtol=1e-4, atol=5e-5 * float(expected.abs().max().clamp_min(1)))
 
 
 def counted(plain: Network) -> int:
