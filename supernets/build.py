@@ -194,8 +194,8 @@ class Supernet(nn.Module):
         needed = not self.training and selection.calibration is None and selection.records is None
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        settled = selection.calibration is not None and selection.records is None and not self.training
-        given = channels_last(selection.program, inputs) if settled else inputs
+        trains = self.training and selection.records is None
+        given = inputs if trains else channels_last(selection.program, inputs)
         self._narrow.clear()
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
@@ -212,9 +212,8 @@ class Supernet(nn.Module):
             return module(x, layer)  # type: ignore[no-any-return]
         y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
         if module.norm is not None:
-            if records is not None:
-                records.add_moments(layer.path, y)
-            y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else None)
+            moments = None if records is None else records.add_moments(layer.path, y)
+            y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
         if calibration is None or not layer.precision.integer:
             return y
         rounding = self._bias_rounding(module, layer, calibration)

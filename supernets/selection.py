@@ -61,9 +61,9 @@ class Records:
     ranges: dict[str, Mean] = field(default_factory=dict)
     inputs: dict[str, Mean] = field(default_factory=dict)
 
-    def add_moments(self, path: str, y: Tensor) -> None:
-        """Of the outputs ``y`` (b, c, ...) of a layer before its norm."""
-        self.moments.setdefault(path, Pool()).add(y)
+    def add_moments(self, path: str, y: Tensor) -> Moments:
+        """Of the outputs ``y`` (b, c, ...) of a layer before its norm; returns those of this batch."""
+        return self.moments.setdefault(path, Pool()).add(y)
 
     def add_range(self, name: str, limits: Tensor, count: int) -> None:
         """(2,) smallest and largest value of a tensor over a batch of ``count`` examples."""

@@ -61,7 +61,7 @@ model:
   classes: 10
   stem: {width: 16, activation: relu, stride: 2}
   stages:
-    - {depth: {choice: [1, 2, 3]}, width: {choice: [8, 16, 24, 32]}, kernel: {choice: [3, 5], per: block},
+    - {depth: {choice: [1, 2, 3]}, width: {choice: [8, 16, 24, 32]}, stride: 2, kernel: {choice: [3, 5], per: block},
        expand: {choice: [2, 4, 6], per: block}}
     - {depth: {choice: [1, 2, 3, 4]}, width: {choice: [16, 32, 48, 64]}, stride: 2,
        kernel: {choice: [3, 5], per: block}, expand: {choice: [2, 4, 6], per: block}}
