@@ -26,6 +26,11 @@ this project's reference on kernels, the median with its own confidence interval
 _LEAST_GUARD, _DEVIATIONS = 1.01, 2.6
 
 
+def guard_of(table: Table) -> float:
+    """How many times the slowest of three sessions holds what is promised: by the spread of the table's anchors."""
+    return max(_LEAST_GUARD, math.exp(_DEVIATIONS * table.spread)) if table.anchors else GUARD
+
+
 @dataclass(frozen=True)
 class Anchors:
     """Models of a table's anchors, the time of each in the table, and the ``guard`` that their spread asks for."""
@@ -41,8 +46,7 @@ class Anchors:
             return cls()
         architectures = [space.architecture(json.loads(key)) for key in table.anchors]
         models = [whole_network(space, a, target) for a in architectures]
-        guard = max(_LEAST_GUARD, math.exp(_DEVIATIONS * table.spread))
-        return cls(models, [float(np.median(times)) for times in table.anchors.values()], guard)
+        return cls(models, [float(np.median(times)) for times in table.anchors.values()], guard_of(table))
 
 
 @dataclass(frozen=True)
