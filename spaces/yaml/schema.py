@@ -31,7 +31,15 @@ _OPTION: dict[str, Any] = {
                 "else": _VALUE,
             },
         },
-        {"type": "object", "required": ["weights", "inputs"]},  # a precision in the long form
+        {  # a precision in the long form, or parts of one that are choices of their own
+            "type": "object",
+            "required": ["weights", "inputs"],
+            "properties": {
+                "split": {"type": "boolean", "description": "weights and inputs hold choices"},
+                "weights": {"type": "object"},
+                "inputs": {"type": "object"},
+            },
+        },
     ],
 }
 
