@@ -115,7 +115,7 @@ class Record:
     kernel: Field = 1
     stride: Field = 1
     norm: bool = False
-    activation: str = "none"
+    activation: str | Chosen = "none"
     precision: LayerPrecision = "float"
     exists_when: When = ()
     groups: Field = 1
@@ -181,7 +181,8 @@ class Layer:
 class Columns:
     """One record over n architectures: every field (n,); ``inputs`` (n, number of inputs), -1 the network's input.
 
-    ``precision`` are positions in ``precisions``, which holds those that occur.
+    ``precision`` are positions in ``precisions``, which holds those that occur; so are ``activation`` in
+    ``activations``.
     """
 
     record: Record
@@ -196,6 +197,8 @@ class Columns:
     kv_heads: Ints
     rows: Ints
     macs: Ints  # of a traced call
+    activations: tuple[str, ...]
+    activation: Ints
     h: Ints
     w: Ints
     out_h: Ints

@@ -113,6 +113,22 @@ def chosen_precision(field: LayerPrecision, n: int, read: Read) -> tuple[tuple[P
             return tuple(_joined(field, row) for row in chosen), which.reshape(-1)
 
 
+def words_of(field: str | Chosen, choices: Mapping[str, Sequence[Value]]) -> tuple[str, ...]:
+    """Every word that a field may be. ``choices``: name -> values."""
+    if isinstance(field, str):
+        return (field,)
+    return (*map(str, choices.get(field.name, ())), *([] if field.otherwise is None else [str(field.otherwise)]))
+
+
+def chosen_word(field: str | Chosen, n: int, read: Read) -> tuple[tuple[str, ...], Ints]:
+    """(the words that occur, the position (n,) of each architecture's among them); ``none`` where nothing is said."""
+    if isinstance(field, str):
+        return (field,), np.zeros(n, np.int64)
+    present, values, positions = read(field.name)
+    rest = "none" if field.otherwise is None else str(field.otherwise)
+    return (*map(str, values), rest), np.where(present, positions, len(values))
+
+
 def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]]) -> tuple[Precision, ...]:
     """Every precision that a layer may have. ``choices``: name -> values."""
     match field:
@@ -214,11 +230,13 @@ def draft_of(r: Record, exists: Bools, inputs: Ints, shapes: list[Any], n: int, 
     precisions, which = chosen_precision(r.precision, n, read)
     bits = [_bits([getattr(p, role) for p in precisions])[which] for role in ("weight", "input")]
     macs = 0 * c_in if r.call is None else whole(r.call.macs, c_in, read)
+    activations, after = chosen_word(r.activation, n, read)
     heads, shared = whole(r.heads, c_in, read), whole(r.kv_heads, c_in, read)
     return {
         "record": r, "exists": exists, "inputs": inputs, "c_in": c_in, "c_out": c_out, "kernel": sizes.kernel,
         "stride": sizes.stride, "groups": whole(r.groups, c_in, read), "heads": heads,
         "kv_heads": shared * (shared != heads), "rows": sizes.rows, "macs": macs,
+        "activations": activations, "activation": after,
         "h": h, "w": w, "out_h": out_h, "out_w": out_w, "precisions": precisions, "precision": which,
         "integer": exists & np.array([p.integer for p in precisions])[which],
         "weight_bits": bits[0] * exists, "input_bits": bits[1] * exists,
@@ -239,8 +257,8 @@ def _formats(drafts: list[dict[str, Any]], n: int) -> tuple[Columns, ...]:
         inputs8 = np.stack([stored[at_each(column)] for column in d["inputs"].T])
         if d["record"].kind in WEIGHTED:
             runs8 = integer
-            if d["record"].kind == "conv" and d["record"].activation in FUSED:
-                stored[i] |= runs8  # its kernel gives 8 bits
+            if d["record"].kind == "conv":  # its kernel gives 8 bits
+                stored[i] |= runs8 & np.array([word in FUSED for word in d["activations"]])[d["activation"]]
         elif d["record"].kind in RUNS8:
             runs8 = d["exists"] & inputs8.all(axis=0) & wanted[i]
         else:

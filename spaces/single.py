@@ -31,7 +31,7 @@ from spaces.layers import (
     Scaled,
     Split,
 )
-from spaces.resolve import RUNS8, chosen_precision, draft_of, whole
+from spaces.resolve import RUNS8, chosen_precision, chosen_word, draft_of, whole
 
 _MOST_KEPT = 2_000  # forms of one record; beyond that they are derived anew
 State = tuple[str, int, int, int]
@@ -169,9 +169,10 @@ def _form(r: Record, inputs: tuple[State, ...], read: _Reader) -> _Form:
         draft = draft_of(r, np.ones(1, np.bool_), np.zeros((1, len(inputs)), np.int64), shapes, 1, read)
         sizes |= {name: int(draft[name][0]) for name in (*_SIZES, "c_in", "h", "w", "c_out", "out_h", "out_w")}
     precisions, which = chosen_precision(r.precision, 1, read)
+    activations, after = chosen_word(r.activation, 1, read)
     layer = Layer(
-        path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm, activation=r.activation,
-        precision=precisions[which[0]],
+        path=r.path, kind=r.kind, inputs=tuple([state[0] for state in inputs]), norm=r.norm,
+        activation=activations[after[0]], precision=precisions[which[0]],
         runs8=False, in8=False, out8=False, dilation=r.dilation, padding=r.padding, bias=r.bias, causal=r.causal,
         weight_of=r.weight_of, call=call, **sizes,
     )  # fmt: skip
@@ -185,7 +186,7 @@ def _conditions_of(r: Record) -> tuple[tuple[str, frozenset[_Typed]], ...]:
 
 def choices_of(r: Record) -> tuple[str, ...]:
     """Names of the choices that its fields read."""
-    fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.kv_heads, r.rows, r.precision]
+    fields: list[Any] = [r.out, r.kernel, r.stride, r.groups, r.heads, r.kv_heads, r.rows, r.precision, r.activation]
     return names_in([*fields, *([] if r.call is None else r.call.fields())])
 
 

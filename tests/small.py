@@ -106,7 +106,8 @@ model:
     - {depth: {choice: [1, 2]}, width: {choice: [8, 16]}, stride: 2, kernel: {choice: [3, 5], per: block},
        expand: {choice: [1, 2]}, squeeze: {choice: [true, false]},
        block: {choice: [inverted, fused, dense], per: block}}
-    - {depth: 2, width: 16, block: {choice: [fused, inverted]}, activation: hard_swish, shortcut: true}
+    - {depth: 2, width: 16, block: {choice: [fused, inverted]}, shortcut: true,
+       activation: {choice: [hard_swish, relu, relu6], per: block}}
 """,
     "gpt_grouped": """
 model:

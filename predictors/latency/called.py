@@ -146,7 +146,7 @@ class _Called:
             yield CallKey(
                 r.kind, r.call.op, _renumbered(args, renumbered),
                 tuple((k, _renumbered(v, renumbered)) for k, v in options if k != "device"), inputs, sizes, weight,
-                "u8" if target else "f32", r.activation,
+                "u8" if target else "f32", str(r.activation),
             ), rows[group.reshape(-1) == number]  # fmt: skip
 
     def _form(self, name: str, eight: int) -> str:

@@ -19,7 +19,7 @@ from spaces import INPUT, Batch, Record, Space
 from spaces.choice import Value, same
 from spaces.layers import FUSED, WEIGHTED
 from spaces.outline import of_batch
-from spaces.resolve import RUNS8, draft_of, exists_in, whole
+from spaces.resolve import RUNS8, draft_of, exists_in, whole, words_of
 from spaces.single import choices_of, names_in
 
 Names = frozenset[str]
@@ -190,7 +190,10 @@ class Dependence:
     def _form(self, row: int) -> Names | None:
         """Whether it is stored so: a reader wants it, or a convolution can write nothing else."""
         r = self.records[row] if row >= 0 else None
-        writes8 = self._integer[row] if r is not None and r.kind == "conv" and r.activation in FUSED else None
+        writes8 = None
+        if r is not None and r.kind == "conv" and FUSED.intersection(words_of(r.activation, self._values)):
+            integer = self._integer[row]
+            writes8 = None if integer is None else integer | self._closed(names_in([r.activation]))
         answers = [names for names in (self._wanted[row], writes8) if names is not None]
         return _NONE.union(*answers) if answers else None
 

@@ -83,7 +83,9 @@ def _kernels(
     found = _Gathered(15)
     for c in (table[i] for i in sorted(counted)):
         kind = c.record.kind
-        sort = sorts.setdefault((kind, c.record.activation, stands[c.record.inputs[0]]), len(sorts))
+        lies = stands[c.record.inputs[0]]
+        after = [sorts.setdefault((kind, activation, lies), len(sorts)) for activation in c.activations]
+        sort = after[0] if len(after) == 1 else np.array(after)[c.activation]
         fan = c.inputs.shape[1]
         others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else fan if kind in _JOINS and fan != 2 else 0
         found.add(

@@ -52,7 +52,7 @@ class Block:
     expand: Value | Chosen | None
     kernel: Field
     stride: int
-    activation: str
+    activation: str | Chosen
     groups: int = 1
     squeeze: Value | Chosen = False
     kind: Value | Chosen = KINDS[0]

@@ -2,8 +2,8 @@
 
 Each stage has a ``depth``, ``width``, ``kernel``, ``expand`` (ratio of hidden to input channels), ``block``
 (``inverted``, ``fused`` or ``dense``: :class:`~spaces.families.mobile.Block`), ``squeeze`` (whether blocks squeeze and
-excite), all of which may be chosen, kernel, expand and block also ``per: block``; and a ``stride`` and an
-``activation``. The first block of a stage carries the stride and changes the width; a block that keeps both is a
+excite) and ``activation``, all of which may be chosen, kernel, expand, block and activation also ``per: block``; and a
+``stride``. The first block of a stage carries the stride and changes the width; a block that keeps both is a
 residual, and with ``shortcut: true`` so is one that does not: what it adds is pooled and projected. The sums of a stage
 join its outputs, so they share the stage's width. (MobileNetV2 and V3; Once-for-all, Cai et al. 2020; BigNAS, Yu et al.
 2020; AttentiveNAS, Wang et al. 2021; SpaceEvo, Wang et al. 2023.)
@@ -53,7 +53,7 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
     squeeze = builder.field(take(section, "squeeze", flag, False, problems), scope, "squeeze")
     kind = take(section, "block", among(KINDS, "block"), KINDS[0], problems)
     stride = section.integer("stride", 1, at_least=1, at_most=4)
-    activation = section.text("activation", "relu", among=ACTIVATIONS)
+    activation = take(section, "activation", among(ACTIVATIONS, "activation"), "relu", problems)
     projected = section.boolean("shortcut", False)
     depths = [int(d) for d in builder.values_of(depth)]
     for position in range(max(depths)):
@@ -61,8 +61,17 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
         chosen = builder.field(kind, inner, "block", "stage")  # what follows may depend on it
         ratio = builder.field(expand, inner, "expand", "stage")
         size = builder.field(kernel, inner, "kernel", "stage")
+        after = builder.field(activation, inner, "activation", "stage")
         step = stride if position == 0 else 1
-        block = Block(width, None if ratio == 1 else ratio, size, step, activation, squeeze=squeeze, kind=chosen)
+        block = Block(
+            width,
+            None if ratio == 1 else ratio,
+            size,
+            step,
+            after if isinstance(after, Chosen) else str(after),
+            squeeze=squeeze,
+            kind=chosen,
+        )
         skip: Tensor | None = before
         if position == 0 and (stride != 1 or width != before.channels):
             skip = _shortcut(builder, inner.enter("shortcut"), before, width, stride) if projected else None

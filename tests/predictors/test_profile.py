@@ -31,6 +31,25 @@ def keys_of(batch: Batch) -> set[Key]:
     return {key for key, _ in done.kernels} | {key for key, _ in done.boundaries}
 
 
+ACTIVATIONS = """
+model:
+  family: mobilenet
+  input: [3, 12, 12]
+  classes: 4
+  stem: {width: 8, stride: 1}
+  stages:
+    - {width: {choice: [8, 16]}, kernel: 3, expand: 2, depth: {choice: [1, 2]},
+       activation: {choice: [relu, hard_swish, relu6], per: block}}
+precision: {choice: [float, w8a8], per: layer}
+"""
+
+
+def test_keys_go_by_chosen_activation_functions() -> None:
+    """Also those of the next layer: a kernel that takes a ReLU along writes 8 bits, others do not."""
+    space = space_of(ACTIVATIONS)
+    assert set(distinct_keys(space, TARGET)) == keys_of(space.batch(list(space.enumerate())))
+
+
 def test_every_key_of_a_small_space_is_covered() -> None:
     """Compared with all of its architectures, one by one: none is missing, none is spare."""
     space = space_of(CHAIN.replace("[1, 2]", "[1]"))

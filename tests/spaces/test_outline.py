@@ -134,8 +134,10 @@ def same(layer: Layer, row: int, space: Space, architectures: list[Architecture]
         "weight_bits": weight.bits if weight else 0, "input_bits": given_input.bits if given_input else 0,
         "runs8": layer.runs8, "in8": layer.in8, "out8": layer.out8, "exists": True,
     }  # fmt: skip
-    assert {f.name for f in fields(c)} == {*numbers, "record", "inputs", "rows", "macs", "precision", "precisions"}
+    others = {"record", "inputs", "rows", "macs", "precision", "precisions", "activation", "activations"}
+    assert {f.name for f in fields(c)} == {*numbers, *others}
     assert c.precisions[c.precision[row]] == layer.precision
+    assert c.activations[c.activation[row]] == layer.activation
     inputs = tuple(INPUT if i < 0 else paths[i] for i in c.inputs[row])
     return all(getattr(c, name)[row] == value for name, value in numbers.items()) and inputs == layer.inputs
 

@@ -226,9 +226,10 @@ def test_sizes_are_products_over_stages(name: str, size: int) -> None:
 # --- Blocks -----------------------------------------------------------------------------------------------------------
 
 
-def small(stages: str, more: str = "") -> Space:
+def small(stages: str, more: str = "", after: str = "") -> Space:
     """A network of these stages on 16 x 16 pictures."""
-    return from_text(f"model: {{family: mobilenet, input: [3, 16, 16], classes: 4, {more}stages: [{stages}]}}\n")
+    text = f"model: {{family: mobilenet, input: [3, 16, 16], classes: 4, {more}stages: [{stages}]}}\n"
+    return from_text(text + after)
 
 
 def present(space: Space, a: Architecture, inside: str) -> list[str]:
@@ -279,6 +280,27 @@ def test_a_kind_of_block_may_be_chosen() -> None:
         ends += [y.inputs for y in layers if y.kind == "add"]
         assert layers[1].inputs == ("stem.conv",)
     assert ends == [(f"stages.0.0.{kind}.project", "stem.conv") for kind in ("inverted", "fused", "dense")]
+
+
+def test_an_activation_function_may_be_chosen() -> None:
+    """By block: it is that of its convolutions but the last, costs nothing and changes no weight's shape."""
+    space = small("{depth: 2, width: 16, expand: 2, activation: {choice: [relu, hard_swish], per: block}}")
+    assert [c.name for c in space.choices] == ["stages.0.0.activation", "stages.0.1.activation"]
+    for a in space.enumerate():
+        found = {y.path: y.activation for y in space.outline.layers(a) if y.path.startswith("stages.0.")}
+        for block in (0, 1):
+            inside = [found[f"stages.0.{block}.{part}"] for part in ("expand", "depthwise", "project")]
+            assert inside == [*2 * [a[f"stages.0.{block}.activation"]], "none"]
+    costs = space.cost(list(space.enumerate()))
+    assert all(len(set(column.tolist())) == 1 for column in costs.values())
+
+
+def test_an_activation_function_that_integer_kernels_do_not_take_along_is_stored_otherwise() -> None:
+    """A ReLU is part of the kernel, which writes 8 bits; others are computed with floats, from sums in 8 bits."""
+    space = small("{width: 16, expand: 2, activation: {choice: [relu, hard_swish]}}", after="precision: w8a8\n")
+    for a in space.enumerate():
+        layer = next(y for y in space.outline.layers(a) if y.path == "stages.0.0.depthwise")
+        assert layer.sums8 == (a["stages.0.activation"] == "hard_swish")
 
 
 def test_a_stage_shares_its_width_and_its_first_block_adds_nothing() -> None:
@@ -339,8 +361,7 @@ def test_a_shortcut_has_what_the_change_needs(stage: str, layers: list[str]) -> 
          "1:45: unknown block 'fuesd' [unknown-name]\n  hint: did you mean 'fused'?"),
         ("{family: mobilenet, stages: [{squeeze: 1}]}", "1:47: must be true or false, not number 1 [wrong-type]"),
         ("{family: mobilenet, stages: [{activation: rleu}]}",
-         "1:50: unknown name 'rleu' for 'space.model.stages.0.activation' [unknown-name]\n"
-         "  hint: did you mean 'relu'?"),
+         "1:50: unknown activation 'rleu' [unknown-name]\n  hint: did you mean 'relu'?"),
         ("{family: mobilenet, stages: [{expnad: 3}]}",
          "1:38: unknown key 'space.model.stages.0.expnad' [unknown-key]\n  hint: did you mean 'expand'?"),
         ("{family: mobilenet, stages: [{width: {choice: [8, 16], per: block}}]}",
