@@ -194,12 +194,11 @@ class Supernet(nn.Module):
         needed = not self.training and selection.calibration is None and selection.records is None
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
-        trains = self.training and selection.records is None
-        given = inputs if trains else channels_last(selection.program, inputs)
         self._narrow.clear()
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
         with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
+            given = channels_last(selection.program, inputs)
             y = run(selection.program, given, self._weighted, self._store, self._kernels)
         self._narrow.clear()
         return y if lower is None else y.float()
