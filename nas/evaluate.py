@@ -28,6 +28,7 @@ class Evaluator:
         self.calibration_images = batches.calibration_images
         """Training images that a subnet's statistics come from."""
         self.chunk = _examples_at_a_time(net.space)
+        """Examples that are evaluated at a time."""
 
     def calibrate(self, architecture: Architecture) -> Calibration:
         """The subnet's statistics on training images, streamed."""
@@ -47,7 +48,7 @@ class Evaluator:
 
 
 def _examples_at_a_time(space: Space) -> int:
-    """As many as keep what is alive at once in the last level of a cache: three times as fast as thousands."""
+    """As many as keep what the largest network has alive at once in the last level of a cache."""
     alive = int(space.cost([space.extreme(max, "float")])["peak_activation_bytes"][0])
     return max(_LEAST, min(_MOST, _ALIVE_BYTES // max(1, alive)))
 

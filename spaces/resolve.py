@@ -122,11 +122,9 @@ def words_of(field: str | Chosen, choices: Mapping[str, Sequence[Value]]) -> tup
 
 def chosen_word(field: str | Chosen, n: int, read: Read) -> tuple[tuple[str, ...], Ints]:
     """(the words that occur, the position (n,) of each architecture's among them); ``none`` where nothing is said."""
-    if isinstance(field, str):
-        return (field,), np.zeros(n, np.int64)
-    present, values, positions = read(field.name)
-    rest = "none" if field.otherwise is None else str(field.otherwise)
-    return (*map(str, values), rest), np.where(present, positions, len(values))
+    absent = "none" if isinstance(field, str) or field.otherwise is None else field.otherwise
+    words, at = _values(field, n, read, absent)
+    return tuple(map(str, words)), at
 
 
 def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]]) -> tuple[Precision, ...]:
@@ -141,12 +139,12 @@ def precisions_of(field: LayerPrecision, choices: Mapping[str, Sequence[Value]])
             return tuple(_joined(field, row) for row in product(*known))
 
 
-def _values(field: int | str | Chosen, n: int, read: Read) -> tuple[Sequence[Value], Ints]:
-    """(values of a field, the position (n,) of each architecture's); the last one, 0, is that of an absent choice."""
+def _values(field: int | str | Chosen, n: int, read: Read, absent: Value = 0) -> tuple[Sequence[Value], Ints]:
+    """(values of a field, the position (n,) of each architecture's); the last is that of an ``absent`` choice."""
     if not isinstance(field, Chosen):
         return (field,), np.zeros(n, np.int64)
     present, values, positions = read(field.name)
-    return (*values, 0), np.where(present, positions, len(values))
+    return (*values, absent), np.where(present, positions, len(values))
 
 
 def _joined(split: Split, row: Sequence[Any]) -> Precision:

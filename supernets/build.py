@@ -28,7 +28,7 @@ from supernets.elastic import (
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
-from supernets.graph import Program, channels_last, moved, program, run
+from supernets.graph import Program, moved, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
@@ -198,8 +198,7 @@ class Supernet(nn.Module):
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
         with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
-            given = channels_last(selection.program, inputs)
-            y = run(selection.program, given, self._weighted, self._store, self._kernels)
+            y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
         self._narrow.clear()
         return y if lower is None else y.float()
 

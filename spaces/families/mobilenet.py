@@ -61,17 +61,9 @@ def _stage(builder: Builder, section: Section, scope: Scope, before: Tensor) -> 
         chosen = builder.field(kind, inner, "block", "stage")  # what follows may depend on it
         ratio = builder.field(expand, inner, "expand", "stage")
         size = builder.field(kernel, inner, "kernel", "stage")
-        after = builder.field(activation, inner, "activation", "stage")
+        after = builder.word(activation, inner, "activation", "stage")
         step = stride if position == 0 else 1
-        block = Block(
-            width,
-            None if ratio == 1 else ratio,
-            size,
-            step,
-            after if isinstance(after, Chosen) else str(after),
-            squeeze=squeeze,
-            kind=chosen,
-        )
+        block = Block(width, None if ratio == 1 else ratio, size, step, after, squeeze=squeeze, kind=chosen)
         skip: Tensor | None = before
         if position == 0 and (stride != 1 or width != before.channels):
             skip = _shortcut(builder, inner.enter("shortcut"), before, width, stride) if projected else None

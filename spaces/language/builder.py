@@ -64,6 +64,11 @@ class Builder:
         self._make(Choice(name, option.values, merged(when)), scope, option.mark)
         return Chosen(name, option.otherwise)
 
+    def word(self, option: Option, scope: Scope, key: str, default: str | None = None) -> str | Chosen:
+        """:meth:`field` of an option whose values are words."""
+        found = self.field(option, scope, key, default)
+        return found if isinstance(found, Chosen) else str(found)
+
     def precision(self, scope: Scope, own: Option | None = None) -> LayerPrecision:
         """Precision of the layer at ``scope``: its ``own``, else a choice per layer, or what the section says."""
         if own is None and scope.path in self._precisions.exceptions:
@@ -77,16 +82,14 @@ class Builder:
         option = own or self._precisions.option
         for value, mark in zip(option.values, option.marks or (option.mark,) * len(option.values), strict=True):
             self.precision_marks.setdefault(str(value), mark)
-        field = self.field(_within(option, place), place, "precision", "layer")
-        return field if isinstance(field, Chosen) else str(field)
+        return self.word(_within(option, place), place, "precision", "layer")
 
     def _split(self, parts: Parts, place: Scope) -> Split:
         bits, words = [], []
         for role, (number, settings) in parts.items():
             found = self.field(_within(number, place), place, f"precision.{role}.bits", "layer")
             bits.append(found if isinstance(found, Chosen) else int(found))
-            chosen = (self.field(o, Scope(), f"precision.{role}.{name}") for name, o in settings.items())
-            words.append(tuple(word if isinstance(word, Chosen) else str(word) for word in chosen))
+            words.append(tuple(self.word(o, Scope(), f"precision.{role}.{name}") for name, o in settings.items()))
         return Split(bits[0], bits[1], *words)
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spaces import INPUT, Architecture, Layer, Space
 from spaces.outline import Takes
 from supernets.functions import ACTIVATIONS
-from supernets.graph import channels_last, program, run, stored8
+from supernets.graph import program, run, stored8
 from supernets.plain.fresh import FRESH, fresh
 from supernets.plain.quantized import Grid
 
@@ -42,8 +42,7 @@ class Network(nn.Module):
 
     def forward(self, *inputs: Tensor, seen: Callable[[str, Any], object] | None = None) -> Tensor:
         """Logits, or a picture. ``seen`` is called with each layer's path and output."""
-        given = channels_last(self._program, inputs)
-        return run(self._program, given, lambda layer, y: self.module(layer.path)(y), self._store, seen=seen)
+        return run(self._program, inputs, lambda layer, y: self.module(layer.path)(y), self._store, seen=seen)
 
     def _store(self, name: str, y: Tensor, activation: str) -> Tensor:
         grid: Tensor = self.grid(name)(y if activation == "none" else ACTIVATIONS[activation](y))

@@ -31,17 +31,11 @@ def keys_of(batch: Batch) -> set[Key]:
     return {key for key, _ in done.kernels} | {key for key, _ in done.boundaries}
 
 
-ACTIVATIONS = """
-model:
-  family: mobilenet
-  input: [3, 12, 12]
-  classes: 4
-  stem: {width: 8, stride: 1}
-  stages:
-    - {width: {choice: [8, 16]}, kernel: 3, expand: 2, depth: {choice: [1, 2]},
-       activation: {choice: [relu, hard_swish, relu6], per: block}}
-precision: {choice: [float, w8a8], per: layer}
-"""
+STAGE = "{width: {choice: [8, 16]}, expand: 2, depth: {choice: [1, 2]}, activation: ACTIVATION}"
+ACTIVATIONS = (
+    f"model: {{family: mobilenet, input: [3, 12, 12], classes: 4, stages: [{STAGE}]}}\n"
+    "precision: {choice: [float, w8a8], per: layer}\n"
+).replace("ACTIVATION", "{choice: [relu, hard_swish, relu6], per: block}")
 
 
 def test_keys_go_by_chosen_activation_functions() -> None:
