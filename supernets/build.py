@@ -28,12 +28,14 @@ from supernets.elastic import (
 )
 from supernets.functions import ACTIVATIONS
 from supernets.functions.operations import UnknownOperation, operation
-from supernets.graph import Program, moved, program, run
+from supernets.graph import SUM, Program, as_read, moved, plain, program, run
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
+    activated,
     bias_steps,
     kernels,
+    norms,
     quantize_activated,
     quantize_activation,
     quantize_dynamic,
@@ -198,7 +200,7 @@ class Supernet(nn.Module):
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
         with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
-            y = run(selection.program, inputs, self._weighted, self._store, self._kernels)
+            y = run(selection.program, inputs, self._weighted, self._store, self._finish)
         self._narrow.clear()
         return y if lower is None else y.float()
 
@@ -209,7 +211,7 @@ class Supernet(nn.Module):
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
         y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
-        if module.norm is not None:
+        if module.norm is not None and not self._together(layer, y):
             moments = None if records is None else records.add_moments(layer.path, y)
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
         if calibration is None or not layer.precision.integer:
@@ -268,6 +270,33 @@ class Supernet(nn.Module):
         """How a tensor is stored: in 8 bits, but in training at once in the fewer that all its readers take."""
         assert self._selection is not None
         return self._selection.program.narrow.get(name, ACTIVATION) if self._training else ACTIVATION
+
+    def _together(self, layer: Layer, x: Tensor) -> bool:
+        """Whether the norm of the layer's output ``x`` is computed with what follows it, not by itself."""
+        assert self._selection is not None
+        program = self._selection.program
+        stored = layer.sums8 or layer.path in program.kept or layer.path in program.rounded
+        own = layer.kind == "conv" and layer.norm and layer.call is None
+        return own and stored and self._training and norms.fits(x, self._kernels)
+
+    def _finish(self, layer: Layer, y: Tensor) -> Tensor:
+        assert self._selection is not None
+        program = self._selection.program
+        if self._together(layer, y):
+            affine = self.weighted(layer.path).affine(layer)
+            spec = self._stored_as(layer.path) if layer.path in program.kept else None
+            after = norms.After(layer.activation, layer.sums8, spec)
+            y = norms.normed(y, *affine, after, norms.compiled(after))
+            if layer.activation == "none" or layer.activation in TOPS:
+                return y
+        elif layer.sums8:
+            y = self._store(layer.path + SUM, y, "none")
+        return as_read(program, layer, y, self._store, self._activated)
+
+    def _activated(self, layer: Layer, y: Tensor) -> Tensor:
+        assert self._selection is not None
+        known = layer.path in self._selection.program.rounded
+        return activated(y, layer.activation, self._kernels) if known else plain(layer, y)
 
     def _store(self, name: str, x: Tensor, activation: str) -> Tensor:
         assert self._selection is not None

@@ -15,8 +15,7 @@ from spaces import INPUT, Layer, QuantSpec
 from supernets.forms import CALLED
 from supernets.functions import ACTIVATIONS, FUNCTIONS
 from supernets.functions.operations import MOVES
-from supernets.quantization import TOPS, activated
-from supernets.quantization.kernels import EAGER, Kernels
+from supernets.quantization import TOPS
 
 _FREE = frozenset({"add", "avg_pool", "concat", "flatten", "pool"})  # kinds that keep no input for the backward pass
 STORED_BITS = 8
@@ -84,9 +83,8 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
         done.append(names)
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
     size = (first.h, first.w) if resized else None
-    return Program(
-        tuple(layers), frozenset(stored8(layers)), _rounded(layers), _narrow(layers), tuple(reversed(done)), size
-    )
+    kept, rounded = frozenset(stored8(layers)), _rounded(layers)
+    return Program(tuple(layers), kept, rounded, _narrow(layers), tuple(reversed(done)), size)
 
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
@@ -106,12 +104,32 @@ def _narrow(layers: Sequence[Layer]) -> dict[str, QuantSpec]:
     return {name: spec for name, spec in only.items() if spec is not None and spec.bits < STORED_BITS}
 
 
+Store = Callable[[str, Tensor, str], Tensor]
+
+
+def plain(layer: Layer, y: Tensor) -> Tensor:
+    """The activation function of the layer, of ``y``."""
+    return y if layer.activation == "none" else ACTIVATIONS[layer.activation](y)
+
+
+def as_read(
+    program: Program, layer: Layer, y: Tensor, store: Store, activated: Callable[[Layer, Tensor], Tensor] = plain
+) -> Tensor:
+    """What readers see of a layer's sums ``y``: its activation function, stored in 8 bits where it is."""
+    return store(layer.path, y, layer.activation) if layer.path in program.kept else activated(layer, y)
+
+
+def finished(program: Program, layer: Layer, y: Tensor, store: Store) -> Tensor:
+    """What readers see of a layer's output ``y``, whose sums are stored in 8 bits first where they are."""
+    return as_read(program, layer, store(layer.path + SUM, y, "none") if layer.sums8 else y, store)
+
+
 def run(
     program: Program,
     inputs: Sequence[Tensor],
     weighted: Callable[[Layer, Tensor], Tensor],
-    store: Callable[[str, Tensor, str], Tensor],
-    kernels: Kernels = EAGER,
+    store: Store,
+    finish: Callable[[Layer, Tensor], Tensor] | None = None,
     seen: Callable[[str, Any], object] | None = None,
 ) -> Tensor:
     """Output of the last layer.
@@ -119,7 +137,8 @@ def run(
     ``seen`` is called with the name and the value of the input, and of each layer's output, as it is made.
 
     ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
-    is stored in 8 bits, and the name of its activation function, the values that its readers see. Shapes: one input is
+    is stored in 8 bits, and the name of its activation function, the values that its readers see; ``finish`` may do
+    what :func:`finished` does. Shapes: one input is
     a picture (b, c, h, w) or sequences of token numbers, (b, t) or (b, sequences, t); several inputs are sequences
     (b, t), which may differ in length. The output is a picture, (b, t, values) of sequences, else (b, values); of a
     traced network what that gave.
@@ -141,14 +160,7 @@ def run(
             y = weighted(layer, given[0])
         else:
             y = CALLED[layer.kind](partial(weighted, layer), given[0])
-        if layer.sums8:
-            y = store(layer.path + SUM, y, "none")
-        if layer.path in program.kept:
-            y = store(layer.path, y, layer.activation)
-        elif layer.activation != "none":
-            known = layer.path in program.rounded
-            y = activated(y, layer.activation, kernels) if known else ACTIVATIONS[layer.activation](y)
-        values[layer.path] = y
+        values[layer.path] = y = finish(layer, y) if finish else finished(program, layer, y, store)
         if seen is not None:
             seen(layer.path, y)
         for name in done:

@@ -112,6 +112,13 @@ class ElasticWeighted(ElasticLayer):
         """``y`` after the norm; by its own statistics if ``moments`` is ``None``."""
         return y if self.norm is None else self.norm(y, moments, self.rows(layer), _integer(layer))
 
+    def affine(self, layer: Layer) -> tuple[Tensor, Tensor, float]:
+        """(gain (c_out,), shift (c_out,), epsilon) of its norm."""
+        assert self.norm is not None
+        rows = self.rows(layer)
+        gain = self.norm.gain(layer.c_out, rows, _integer(layer))
+        return gain, self.norm.shift(layer.c_out, rows), self.norm.epsilon
+
     def folded(
         self, layer: Layer, moments: Moments | None, shares: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spaces import QuantSpec
-from supernets.quantization.kernels import EAGER, Kernels
+from supernets.quantization.kernels import EAGER, Kernels, flat
 from supernets.quantization.methods import whole
 from supernets.quantization.scales import between
 from supernets.quantization.straight import straight_through
@@ -57,7 +57,7 @@ def quantize_dynamic(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(``x`` on the grid of its own range, straight-through; that range (2,)): what training uses."""
     with torch.no_grad():
-        low, high = torch.aminmax(x.detach())
+        low, high = torch.aminmax(flat(x.detach()))
         scale, zero_point = activation_grid(low, high, spec)
         quantized = quantize_activation(x, scale, zero_point, spec, kernels)
     return straight_through(x, quantized), torch.stack([low, high])
@@ -68,7 +68,7 @@ class _ActivatedRounded(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float | None, spec: QuantSpec, kernels: Kernels) -> Tensor:
-        high = x.max().clamp(0.0, top)
+        high = flat(x).max().clamp(0.0, top)
         scale, _ = activation_grid(torch.zeros_like(high), high, spec)
         y, let = kernels.activated(x, scale, top, float(spec.highest))
         ctx.kernels = kernels

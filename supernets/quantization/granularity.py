@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from spaces import QuantSpec
+from supernets.quantization.kernels import flat
 
 Kept = tuple[int, ...]
 """Axes along which scales differ; values along the others share them."""
@@ -17,7 +18,7 @@ Kept = tuple[int, ...]
 def rows(x: Tensor, spec: QuantSpec, role: str) -> Tensor:
     """(scales, values that share each). Raises ``ValueError`` where groups do not fit."""
     if spec.granularity == "tensor":
-        return x.reshape(1, -1)
+        return x.reshape(1, -1) if role == "weight" else flat(x)[None]
     if spec.granularity == "channel" and role == "weight":
         return x.flatten(1)
     if spec.granularity == "group":

@@ -15,7 +15,8 @@ from torch import Tensor
 STEPS = 252
 """Parts of a step in which errors are kept, from -126 to 126; -127 is a value above the range, 127 one below."""
 _FAR = 1e9
-_FEW = 1 << 15  # values; for fewer the way into compiled code takes longer than the passes
+FEW = 1 << 15
+"""Values; for fewer the way into compiled code takes longer than the passes."""
 
 
 def rounded(x: Tensor, scale: Tensor, low: float, high: float) -> Tensor:
@@ -66,7 +67,7 @@ def activated(x: Tensor, scale: Tensor, top: float | None, highest: float) -> tu
     return rounded(x, scale, highest * 0, highest), passed(x, top)
 
 
-def passed(x: Tensor, top: float | None) -> Tensor:
+def passed(x: Tensor, top: float | Tensor | None) -> Tensor:
     """The second of :func:`activated`."""
     return (x.sign() if top is None else (top - x).mul_(x).sign_()).to(torch.int8)
 
@@ -109,11 +110,11 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     made = torch.compile(kernel, dynamic=True)
 
     def call(x: Tensor, *others: Any) -> Any:
-        if x.numel() < _FEW:
+        if x.numel() < FEW:
             return kernel(x, *others)
-        pictures = x.dim() == 4 and not x.is_contiguous()
-        flat = [_flat(v, pictures) if isinstance(v, Tensor) and v.dim() else v for v in others]
-        found = made(_flat(x, pictures), *(torch.tensor(v) if isinstance(v, float) else v for v in flat))
+        pictures = _pictures(x)
+        given = [_flat(v, pictures) if isinstance(v, Tensor) and v.dim() else v for v in others]
+        found = made(_flat(x, pictures), *(torch.tensor(v) if isinstance(v, float) else v for v in given))
         if isinstance(found, Tensor):
             return _shaped(found, x.shape, pictures)
         return tuple(_shaped(v, x.shape, pictures) if v.dim() else v for v in found)
@@ -121,9 +122,19 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def flat(x: Tensor) -> Tensor:
+    """(n,) all values in the order in which they lie in memory, a view of :func:`dense` ones. Over pictures with their
+    channels last torch's reductions copy all values first, which takes ten times as long as reducing."""
+    return _flat(x, _pictures(x))
+
+
 def dense(x: Tensor) -> bool:
     """Whether the values lie in memory without gaps: row by row, or the channels of a pixel side by side."""
     return x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
+
+
+def _pictures(x: Tensor) -> bool:
+    return x.dim() == 4 and not x.is_contiguous()
 
 
 def _flat(x: Tensor, pictures: bool) -> Tensor:

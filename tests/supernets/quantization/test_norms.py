@@ -1,0 +1,95 @@
+"""Norm, activation function and rounding together: as one after the other, forward and backward."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from spaces import QuantSpec
+from spaces.load import from_text
+from supernets import build
+from supernets.quantization import ACTIVATION, TOPS, activated, kernels, norms, quantize_activated, quantize_dynamic
+
+SPECS = [None, ACTIVATION, QuantSpec(4, signed=False, granularity="tensor")]
+
+
+def one_after_the_other(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: norms.After) -> Tensor:
+    y = F.batch_norm(x, None, None, gain, shift, training=True, eps=epsilon)
+    if after.sums8:
+        y = quantize_dynamic(y, ACTIVATION)[0]
+    if after.activation in TOPS:
+        return (
+            activated(y, after.activation)
+            if after.spec is None
+            else quantize_activated(y, after.activation, after.spec)
+        )
+    return y if after.spec is None else quantize_dynamic(y, after.spec)[0]
+
+
+def random(shape: tuple[int, ...], seed: int) -> list[Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    x, gradient = (torch.randn(shape, generator=draws, dtype=torch.float64) for _ in range(2))
+    gain, shift = (torch.randn(shape[1], generator=draws, dtype=torch.float64) for _ in range(2))
+    order = torch.channels_last
+    return [(3 * x + 5).to(memory_format=order), gain, shift, gradient.to(memory_format=order)]
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 5)] * 4).filter(lambda s: s[0] * s[2] * s[3] > 1),
+    st.builds(norms.After, st.sampled_from(["relu", "relu6"]), st.booleans(), st.sampled_from(SPECS))
+    | st.builds(norms.After, st.just("none"), st.just(False), st.sampled_from(SPECS))
+    | st.builds(norms.After, st.just("hard_swish"), st.just(True), st.none()),
+    st.integers(0, 1 << 16),
+)
+def test_equals_one_after_the_other(shape: tuple[int, ...], after: norms.After, seed: int) -> None:
+    *inputs, gradient = random(shape, seed)
+    found = []
+    for passes in (None, norms.EAGER_PASSES):
+        leaves = [value.clone().requires_grad_() for value in inputs]
+        asked = (*leaves, 1e-3, after)
+        y = one_after_the_other(*asked) if passes is None else norms.normed(*asked, passes)
+        y.backward(gradient)  # type: ignore[no-untyped-call]
+        found.append([y.detach(), *(leaf.grad for leaf in leaves)])
+    for expected, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
+
+
+NETWORK = """
+model:
+  family: mobilenet
+  input: [3, 24, 24]
+  classes: 4
+  stem: {width: 16, activation: relu6, stride: 1}
+  stages: [{depth: 2, width: 16, expand: 4, activation: ACTIVATION}]
+precision: PRECISION
+"""
+
+
+@pytest.mark.parametrize("precision", ["w8a8", "w4-lsq/a4-lsqplus"])
+@pytest.mark.parametrize("activation", ["relu", "hard_swish"])
+def test_a_network_trains_alike_with_them(precision: str, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same loss and gradients, though norms are not computed by themselves: the passes stand in uncompiled."""
+    space = from_text(NETWORK.replace("ACTIVATION", activation).replace("PRECISION", precision))
+    x = torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    calls = []
+    monkeypatch.setattr(norms, "compiled", lambda after: calls.append(1) or norms.EAGER_PASSES)
+    found = []
+    for known in (kernels.EAGER, kernels.Kernels(rounded=lambda *given: kernels.rounded(*given))):
+        net = build(space, 0).train()
+        net._kernels = known
+        with net.active(space.largest):
+            loss = net(x).square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad.flatten() for p in net.parameters() if p.grad is not None]
+        found.append((loss.detach(), torch.cat(gradients)))
+    assert calls
+    (loss, gradient), (other_loss, other_gradient) = found
+    torch.testing.assert_close(
+        other_loss, loss, rtol=0.01, atol=0
+    )  # a value in the middle of two steps goes either way
+    assert (other_gradient - gradient).norm() < 0.01 * gradient.norm()
