@@ -64,6 +64,7 @@ class Train:
     options: Mapping[str, Any] = field(default_factory=dict)
     autocast: str | None = None
     device: str = "cpu"
+    compile: bool = False
 
     def recipe(self) -> Recipe:
         """As the room of supernets takes it."""
@@ -289,6 +290,7 @@ def _train(section: Section, problems: Problems) -> Train:
         options=options,
         autocast=section.text("autocast", None, among=("bf16",)),
         device=section.text("device", Train.device, among=("cpu", "cuda")),
+        compile=section.boolean("compile", Train.compile),
     )
     section.finish()
     return made

@@ -34,12 +34,12 @@ from supernets.quantization import (
     TOPS,
     activated,
     bias_steps,
-    kernels,
     norms,
     quantize_activated,
     quantize_activation,
     quantize_dynamic,
 )
+from supernets.quantization.kernels import EAGER, Kernels
 from supernets.selection import Calibration, Records, Selection
 
 
@@ -69,9 +69,7 @@ class Supernet(nn.Module):
     mixed by the architecture (:mod:`supernets.elastic.experts`).
     """
 
-    def __init__(
-        self, space: Space, seed: int, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
-    ) -> None:
+    def __init__(self, space: Space, seed: int, entangled: bool = False, mixture: Mixture | None = None) -> None:
         super().__init__()
         self.space = space
         self.outline = space.outline
@@ -90,7 +88,7 @@ class Supernet(nn.Module):
                     self.elastic[_module_name(record.path)] = self._largest(record)
             self.mixture = mixture
             self.router = None if mixture is None else self._mix(mixture)
-        self._kernels = kernels.compiled() if compiled else kernels.EAGER
+        self._kernels = EAGER
         self.draws = torch.Generator()
         self.draws.manual_seed(seed)
         self._allow()
@@ -113,7 +111,19 @@ class Supernet(nn.Module):
         for path, precisions in self.space.precisions.items():
             found.setdefault(self._owners.get(path, path), []).extend(precisions)
         for path, every in found.items():
-            self.weighted(path).allow(list(dict.fromkeys(every)), self.draws, self._kernels)
+            self.weighted(path).allow(list(dict.fromkeys(every)), self.draws)
+
+    @property
+    def kernels(self) -> Kernels:
+        """The passes over activations that training takes: as they are, or compiled."""
+        return self._kernels
+
+    @kernels.setter
+    def kernels(self, kernels: Kernels) -> None:
+        self._kernels = kernels
+        for module in self.elastic.values():
+            if isinstance(module, ElasticWeighted):
+                module.input_quantizer.kernels = kernels
 
     def _largest(self, record: Record) -> ElasticLayer:
         most = self.space.extents[record.path]
@@ -345,14 +355,11 @@ def _module_name(path: str) -> str:
     return path.replace(".", "/")  # torch allows no dot in the name of a module
 
 
-def build(
-    space: Space, seed: int = 0, entangled: bool = False, compiled: bool = False, mixture: Mixture | None = None
-) -> Supernet:
+def build(space: Space, seed: int = 0, entangled: bool = False, mixture: Mixture | None = None) -> Supernet:
     """A freshly initialised supernet; the same space and seed give the same weights.
 
     ``entangled``: 3x3 convolutions are the middle of 5x5 ones, where operations of one edge differ in nothing else.
-    ``compiled``: the quantizers of activations are compiled in training (:mod:`supernets.quantization.kernels`).
     ``mixture``: layers have several weights, mixed by the architecture; the first are those that a supernet without it
     has. Raises :class:`NotBuildable` for a space without layers.
     """
-    return Supernet(space, seed, entangled, compiled, mixture)
+    return Supernet(space, seed, entangled, mixture)

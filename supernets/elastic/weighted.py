@@ -14,7 +14,6 @@ from supernets.elastic.experts import mixed
 from supernets.elastic.slices import channel_slice
 from supernets.quantization import Codes, Cut, ElasticQuantizer
 from supernets.quantization.compact import compact
-from supernets.quantization.kernels import Kernels
 from supernets.quantization.roundings import Draws
 
 _MANY = 256  # multiplications per value that is read: then packing it takes no time that anyone would notice
@@ -36,12 +35,12 @@ class ElasticWeighted(ElasticLayer):
         self.draws: Draws = None
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()  # of the experts after the first
 
-    def allow(self, precisions: Sequence[Precision], draws: Draws, kernels: Kernels) -> None:
+    def allow(self, precisions: Sequence[Precision], draws: Draws) -> None:
         """Make the tables that these precisions learn."""
         weights = [p.weight for p in precisions if p.weight is not None]
         self.quantizer = ElasticQuantizer("weight", weights, tuple(self.full.shape))
         self.input_quantizer = ElasticQuantizer("input", [p.input for p in precisions if p.input is not None])
-        self.draws, self.input_quantizer.kernels = draws, kernels
+        self.draws = draws
 
     def add_expert(self, other: ElasticWeighted) -> None:
         """Take the weight and the bias of another layer of the same record as those of one more expert."""

@@ -113,8 +113,7 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
         if x.numel() < FEW:
             return kernel(x, *others)
         pictures = _pictures(x)
-        given = [_flat(v, pictures) if isinstance(v, Tensor) and v.dim() else v for v in others]
-        found = made(_flat(x, pictures), *(torch.tensor(v) if isinstance(v, float) else v for v in given))
+        found = made(_flat(x, pictures), *(_given(v, pictures) for v in others))
         if isinstance(found, Tensor):
             return _shaped(found, x.shape, pictures)
         return tuple(_shaped(v, x.shape, pictures) if v.dim() else v for v in found)
@@ -122,8 +121,14 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _given(value: Any, pictures: bool) -> Any:
+    if isinstance(value, Tensor):
+        return _flat(value, pictures) if value.dim() else value.detach()
+    return torch.tensor(value) if isinstance(value, float) else value
+
+
 def flat(x: Tensor) -> Tensor:
-    """(n,) all values in the order in which they lie in memory, a view of :func:`dense` ones. Over pictures with their
+    """(n,) all values in the order in which they lie in memory, without a gradient. Over pictures with their
     channels last torch's reductions copy all values first, which takes ten times as long as reducing."""
     return _flat(x, _pictures(x))
 
@@ -138,8 +143,12 @@ def _pictures(x: Tensor) -> bool:
 
 
 def _flat(x: Tensor, pictures: bool) -> Tensor:
-    """The values in the order of ``pictures`` with their channels last, or row by row: a view of one that lies so."""
-    return (x.permute(0, 2, 3, 1) if pictures else x).reshape(-1)
+    """The values in the order of ``pictures`` with their channels last, or row by row: the memory of one that lies so.
+
+    No view, whose base would be compiled in, and no part of a graph of gradients.
+    """
+    rows = (x.detach().permute(0, 2, 3, 1) if pictures else x.detach()).contiguous()
+    return torch.ops.aten._unsafe_view(rows, (x.numel(),))  # type: ignore[no-any-return]
 
 
 def _shaped(flat: Tensor, shape: torch.Size, pictures: bool) -> Tensor:

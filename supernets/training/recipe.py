@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,8 @@ class Recipe:
 
     It never falls below ``learning_rate_floor``, a share of the peak (BigNAS, section 3.1: a constant tail of 0.05).
     ``options`` are those of the scheme. ``autocast``: ``bf16`` to compute forward passes in bfloat16, weights stay in
-    single precision. ``device``: where torch computes, ``cpu`` or ``cuda``.
+    single precision. ``device``: where torch computes, ``cpu`` or ``cuda``. ``compile``: passes over activations are
+    compiled (:mod:`supernets.quantization.kernels`).
     """
 
     scheme: str = "sandwich"
@@ -35,9 +37,12 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     autocast: str | None = None
     device: str = "cpu"
+    compile: bool = False
 
     def check(self) -> None:
-        """Raise :class:`NotTrainable` if there is no such device here."""
+        """Raise :class:`NotTrainable` if there is no such device here, or nothing to compile with."""
+        if self.compile and shutil.which("g++") is None:
+            raise NotTrainable("train.compile is true, but no g++ is found here: install it, or leave compile out")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise NotTrainable("train.device is cuda, but torch finds no GPU that it can use here: write device: cpu")
 

@@ -52,7 +52,7 @@ precision: {precision}
 train: {{scheme: {scheme}, epochs: {epochs}{options}}}
 search: {{budget: {{latency_share: 0.5}}}}
 """
-WIDTHS = ((24, 28, 32), (36, 42, 48), (48, 56, 64))
+WIDTHS = ((12, 14, 16), (18, 21, 24), (24, 28, 32))
 SIZES = {"largest": -1, "median": 1}
 """Name -> which of the widths."""
 BITS = {8: 8, 4: 4, 2: 4}

@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from spaces.load import from_text
 from supernets import Supernet, build
+from supernets.quantization import kernels
 from supernets.training.recipe import Recipe, optimiser_of
 
 COMPUTED, LEARNED = "computed", "learned"
@@ -68,7 +69,8 @@ class Stepper:
 
     def __init__(self, network: str, precision: str, size: int, batch: int, compiled: bool) -> None:
         text = NETWORKS[network].format(size=size)
-        self.net: Supernet = build(from_text(f"{text}precision: {precision}\n"), compiled=compiled).train()
+        self.net: Supernet = build(from_text(f"{text}precision: {precision}\n")).train()
+        self.net.kernels = kernels.compiled() if compiled else kernels.EAGER
         self.architecture = self.net.space.largest
         self.optimiser = optimiser_of(self.net, Recipe())
         draws = torch.Generator().manual_seed(0)

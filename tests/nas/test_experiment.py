@@ -149,7 +149,7 @@ def test_the_zoo_can_be_searched(name: str) -> None:
             "train: {scheme: uniform, distillation: 1}",
             "1:26: unknown key 'space.train.distillation' [unknown-key]\n"
             "  hint: known keys: scheme, subnets, smoothing, epochs, learning_rate, weight_decay, threads, "
-            "learning_rate_floor, autocast, device",
+            "learning_rate_floor, autocast, device, compile",
         ),
         (
             "train: {scheme: attentive, select: best}",

@@ -81,7 +81,7 @@ def test_a_network_trains_alike_with_them(precision: str, activation: str, monke
     found = []
     for known in (kernels.EAGER, kernels.Kernels(rounded=lambda *given: kernels.rounded(*given))):
         net = build(space, 0).train()
-        net._kernels = known
+        net.kernels = known
         with net.active(space.largest):
             loss = net(x).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
