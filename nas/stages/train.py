@@ -38,10 +38,11 @@ def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry
     """Where the trained weights of this experiment and seed belong. ``examples``: digest of the dataset."""
     settings = asked.to_json()
     data = {**settings["data"], "root": None, "examples": examples}  # wherever they lie
+    recipe = {key: value for key, value in settings["train"].items() if key != "compile" or value}  # as before it was
     inputs = {
         "space": settings["space"],
         "data": data,
-        "train": settings["train"],
+        "train": recipe,
         "seed": seed,
         "torch": torch.__version__,
     }
