@@ -1,12 +1,13 @@
 """Quality of subnets from few evaluated ones, by a Gaussian process.
 
 Features: the encoding of the space, and the logarithms of counted costs (how large a network is explains much of how
-good it is). Target: minus the logarithm of the loss, in which differences among good networks are as visible as
-those among bad ones.
+good it is); features of a kind (widths, kernels, precisions, costs) have a length scale together. Target: minus the
+logarithm of the loss, in which differences among good networks are as visible as those among bad ones.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from spaces import Architecture, Batch, Space
 
 Floats = NDArray[np.float64]
 _COSTS = ("macs", "parameters", "bit_operations")
+_KIND = re.compile(r"(precision(?:\.[a-z]+)*|[a-z_]+)(?:\.\d+)*$")  # what follows the place in a choice's name
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,29 @@ def features(space: Space, networks: Batch | list[Architecture]) -> Floats:
     return np.concatenate([space.encode(batch).astype(np.float64), *columns], axis=1)
 
 
+def groups(space: Space) -> NDArray[np.int64]:
+    """(d,) the number of the kind of choice that each of :func:`features` tells about; counted costs are one more."""
+    names = [re.split("[= ]", name, maxsplit=1)[0] for name in space.feature_names]
+    kinds = [found[1] if (found := _KIND.search(name)) else name for name in names]
+    return np.unique([*kinds, *["costs"] * len(_COSTS)], return_inverse=True)[1].astype(np.int64)
+
+
 def fit(
     space: Space, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats
 ) -> AccuracyPredictor:
     """Fit to evaluated subnets: mean log-likelihood in nats (n,) and accuracy in percent (n,). Deterministic."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+    from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
     from sklearn.isotonic import IsotonicRegression
+
+    from predictors.accuracy.grouped import GroupedRBF  # scikit-learn takes a second to import
 
     x, y = features(space, networks), signal(log_likelihood)
     center, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
-    kernel = ConstantKernel(1.0) * RBF(np.sqrt(x.shape[1])) + WhiteKernel(0.1)
+    numbers = groups(space)
+    scales = np.full(numbers.max() + 1, np.sqrt(numbers.max() + 1.0))
+    kernel = ConstantKernel(1.0) * GroupedRBF(numbers, scales) + WhiteKernel(0.1)
     process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from predictors.accuracy import AccuracyPredictor, fit, signal
-from predictors.accuracy.gaussian_process import features
+from predictors.accuracy.gaussian_process import features, groups
+from predictors.accuracy.grouped import GroupedRBF
 from predictors.metrics import tau
 from spaces import Batch, Space
 from spaces.randomness import generator
@@ -107,3 +108,39 @@ def test_features_are_the_encoding_and_the_logarithms_of_costs() -> None:
     assert x.shape == (7, len(residual().feature_names) + 3)
     assert np.array_equal(x[:, :-3], residual().encode(held).astype(np.float64))
     assert x[:, -3] == pytest.approx(np.log1p(residual().cost(held)["macs"]))
+
+
+def test_features_are_grouped_by_the_kind_of_their_choice() -> None:
+    """Wherever a width is chosen, it is of one group; presence goes with its choice, costs by themselves."""
+    found: dict[str, set[int]] = {}
+    for name, number in zip([*residual().feature_names, *["costs"] * 3], groups(residual()), strict=True):
+        found.setdefault(name.split("=")[0].split(" ")[0].split(".")[-1], set()).add(int(number))
+    assert {kind: len(numbers) for kind, numbers in found.items()} == dict.fromkeys(found, 1)
+    assert len(found) == len(set().union(*found.values())) >= 4
+
+
+@given(st.integers(0, 1 << 16))
+def test_the_gradient_of_the_kernel_is_that_of_its_length_scales(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    numbers, x = np.array([0, 1, 1, 2, 0]), rng.normal(size=(4, 5))
+    scales = rng.uniform(0.5, 3, 3)
+    similar, gradient = GroupedRBF(numbers, scales)(x, eval_gradient=True)
+    np.testing.assert_array_equal(similar, GroupedRBF(numbers, scales)(x))
+    np.testing.assert_allclose(similar, GroupedRBF(numbers, scales)(x, x))
+    for group in range(3):
+        moved = [scales * np.exp(sign * 1e-5 * (np.arange(3) == group)) for sign in (1, -1)]
+        up, down = (GroupedRBF(numbers, s)(x) for s in moved)
+        np.testing.assert_allclose(gradient[..., group], (up - down) / 2e-5, atol=1e-8)
+
+
+def test_it_learns_which_kinds_of_choices_matter() -> None:
+    """What depends on the widths alone gets a shorter length scale for widths than for precisions."""
+    learned = drawn(80, 3)
+    widths = np.array([sum(int(v) for k, v in a.items() if k.endswith("width")) for a in learned], float)
+    process = fit(residual(), learned, -1 / widths, widths).process
+    scales = process.kernel_.k1.k2.length_scale
+    by_name = dict(zip(residual().feature_names, groups(residual()), strict=False))
+    wide, precise = (
+        next(number for name, number in by_name.items() if kind in name) for kind in (".width", ".precision")
+    )
+    assert scales[wide] < scales[precise]
