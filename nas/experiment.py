@@ -102,6 +102,7 @@ class Search:
     ``strategy`` is a name, or ``package.module:Class`` of the user's own.
     With ``evaluator`` ``supernet`` the quality of each proposal is measured in the supernet instead.
     ``budget``: upper limits. ``latency_share`` is a latency as a share of the largest float network's, measured here.
+    ``baselines``: whether what is chosen is compared with the largest networks, random search and float networks.
     """
 
     strategy: str = "optuna:nsga2"
@@ -111,6 +112,7 @@ class Search:
     objectives: tuple[str, ...] = ("quality", "latency_ms", "size_bytes")
     budget: Mapping[str, float] = field(default_factory=dict)
     evaluator: str = "predictor"
+    baselines: bool = True
 
 
 @dataclass(frozen=True)
@@ -364,6 +366,7 @@ def _search(section: Section, problems: Problems, plugins: Collection[str] | Non
         finalists=section.integer("finalists", defaults.finalists, at_least=1, at_most=MOST["finalists"]),
         objectives=tuple(objectives),
         budget=_budget(section.section("budget"), problems),
+        baselines=section.boolean("baselines", defaults.baselines),
     )
     section.finish()
     return made

@@ -140,9 +140,8 @@ class _Pipeline:
             self.asked.plugins,
         )  # fmt: skip
         with self._stage(5, "search", f"{asked.strategy}, {_words(budget)}") as progress:
-            found = {
-                plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in [main, *plans(main)]
-            }
+            every = [main, *(plans(main) if asked.baselines else ())]
+            found = {plan.label: search(plan, space, answers, self.run_.ledger, progress) for plan in every}
             different = distinct(found["main"])
             progress.outcome = (
                 f"{len(different)} networks, {len(within(different, aimed))} within the budget by prediction"
@@ -156,7 +155,8 @@ class _Pipeline:
         with self._stage(6, "verify", "finalists as files, on the device") as progress:
             verifier = Verifier(self.asked, self.run_, evaluate, predict, progress, self.terminal.warn, self.remeasure)
             rows = contract.finalists(verifier, distinct(found["main"]), budget, self.asked.search.finalists)
-            compared = baselines(verifier, found, budget, aimed, contract.choose(rows, budget) or rows[0])
+            best = contract.choose(rows, budget) or rows[0]
+            compared = baselines(verifier, found, budget, aimed, best) if self.asked.search.baselines else []
             table = list({row["key"]: row for row in [*rows, *(b["row"] for b in compared)]}.values())
             verifier.confirm(table)
             # Whoever found it, the best network that keeps the budget is what the user gets.

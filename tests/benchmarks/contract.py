@@ -50,7 +50,7 @@ _DATA = "data: {dataset: images, root: pictures.npz, validation: 0.3}"
 _REST = """\
 precision: {choice: [float, w8a8], per: layer}
 train: {epochs: 12}
-search: {strategy: nsga2, trials: 3000, evaluations: 100, budget: {latency_share: 0.3}}
+search: {strategy: nsga2, trials: 3000, evaluations: 100, baselines: false, budget: {latency_share: 0.3}}
 """
 SPACES = {
     "mobilenet": f"""\
