@@ -72,16 +72,17 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "strategies_of_mine.py").write_text(CODE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "strategies_of_mine", raising=False)
-    text = TINY.replace("search: {", 'search: {entry: "strategies_of_mine:Draws", ')
+    text = TINY.replace("search: {", 'search: {entry: "strategies_of_mine:Draws", baselines: false, ')
     (tmp_path / "tiny.yaml").write_text(text, encoding="utf-8")
     return tmp_path / "tiny.yaml"
 
 
 def test_a_search_runs_a_strategy_of_ones_own(file: Path, runs: Path) -> None:
-    """From its file, with its package allowed; the run records what it was."""
+    """From its file, with its package allowed; the run records what it was. Nothing else is searched beside it."""
     found = nas.search(file, runs=runs, plugins=["strategies_of_mine"]).result()
     assert found["settings"]["search"]["strategy"] == "strategies_of_mine:Draws"
     assert len(found["trials"]) == 60
+    assert found["baselines"] == []
 
 
 def test_code_that_was_not_allowed_does_not_run(file: Path) -> None:
