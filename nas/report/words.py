@@ -10,8 +10,8 @@ Row = Mapping[str, Any]
 
 UNVERIFIED = "not verified here: latencies are answered from recorded measurements"
 SPLITS = (
-    "quality: predicted and supernet are of the validation images, by which networks are chosen; exported is of the "
-    "test images, seen once"
+    "quality: predicted and supernet are of the validation images, by whose loss, measured and predicted, networks are "
+    "chosen; exported is of the test images, seen once"
 )
 _RUNTIMES = ("onnxruntime", "openvino", "torch")
 
@@ -138,9 +138,13 @@ def _against(mine: Row, baseline: Row, unit: str) -> str | None:
 
 
 def better_baselines(result: Row) -> Sequence[Row]:
-    """Baselines that keep the budget too and are better on the validation images than what was chosen."""
+    """Baselines that keep the budget too and are better, as networks are compared, than what was chosen."""
     mine, sign = chosen(result), -1 if result["metric"]["sense"] == "min" else 1
     if mine is None or mine["quality"]["supernet"] is None:
         return []
+
+    def order(row: Row) -> tuple[float, float]:
+        return row.get("score", 0.0), sign * row["quality"]["supernet"]
+
     kept = [b for b in result["baselines"] if fill(b, result["budget"]) <= 1 and b["quality"]["supernet"] is not None]
-    return [b for b in kept if sign * (b["quality"]["supernet"] - mine["quality"]["supernet"]) > 0]
+    return [b for b in kept if order(b) > order(mine)]

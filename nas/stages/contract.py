@@ -67,13 +67,13 @@ def _trust(name: str, rows: Collection[Row]) -> float:
 
 
 def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:
-    """The best by validation quality among the rows that keep the budget."""
+    """The best by :func:`order` among the rows that keep the budget."""
     return max((row for row in rows if holds(row, budget)), key=order, default=None)
 
 
 def order(row: Row) -> tuple[float, float, str]:
-    """To compare rows by quality as :meth:`Verifier.order` compares candidates."""
-    return row["quality"]["supernet"], row.get("score", -math.inf), row["key"]
+    """To compare rows as :meth:`Verifier.order` compares candidates."""
+    return row.get("score", -math.inf), row["quality"]["supernet"], row["key"]
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:

@@ -63,7 +63,7 @@ class Verifier:
         return self._known[architecture.key]
 
     def best(self, results: Sequence[Result], count: int) -> list[Result]:
-        """The ``count`` best of the first candidates by quality in the supernet, best first."""
+        """The ``count`` best of the first candidates by :meth:`order`, best first."""
         checked = results[:CHECKED]
         for done, result in enumerate(checked, 1):
             self.quality(result.architecture)
@@ -71,14 +71,15 @@ class Verifier:
         return sorted(checked, key=self.order, reverse=True)[:count]
 
     def order(self, result: Result) -> tuple[float, float, str]:
-        """To compare candidates: validation accuracy, and among equals, of which few images make many, the score."""
-        return self.quality(result.architecture).accuracy, self.score(result), result.architecture.key
+        """To compare candidates: the score, and among equals validation accuracy."""
+        return self.score(result), self.quality(result.architecture).accuracy, result.architecture.key
 
     def score(self, result: Result) -> float:
         """The mean of the measured signal (minus the logarithm of the validation loss) and the predicted one.
 
-        Among good subnets of digits its Kendall tau with the likelihood on test images was 0.50, that of the measured
-        signal alone 0.48, that of validation accuracy 0.19.
+        Good candidates differ by less in accuracy than the validation images can tell: on digits Kendall's tau with the
+        likelihood on test images was 0.50, of the measured signal alone 0.48, of validation accuracy 0.19; on CIFAR-10,
+        40 candidates within a budget, with the accuracy on 6,000 new images 0.61, 0.58 and 0.23.
         """
         measured = signal(np.array([self.quality(result.architecture).log_likelihood]))[0]
         return float(measured + result.values["quality"]) / 2
