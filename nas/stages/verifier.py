@@ -77,10 +77,10 @@ class Verifier:
     def score(self, result: Result) -> float:
         """The mean of the measured signal (minus the logarithm of the validation loss) and the predicted one.
 
-        Good candidates differ by less in accuracy than the validation images can tell. Kendall's tau with the likelihood
-        on test images was 0.50 on digits, of the measured signal alone 0.48, of validation accuracy 0.19; on CIFAR-10,
-        among 40 candidates within each of two budgets and 6,000 new images, 0.59 and 0.70, accuracy 0.33 and 0.51, and
-        with the accuracy there 0.61 and 0.15, accuracy 0.23 and 0.16.
+        Good candidates differ by less in accuracy than the validation images can tell. Kendall's tau with the
+        likelihood on test images was 0.50 on digits, of the measured signal alone 0.48, of validation accuracy 0.19. On
+        CIFAR-10, among 40 candidates within each of two budgets, it was 0.59 and 0.70 on 6,000 new images, that of
+        accuracy 0.33 and 0.51; with the accuracy there 0.61 and 0.15, that of accuracy 0.23 and 0.16.
         """
         measured = signal(np.array([self.quality(result.architecture).log_likelihood]))[0]
         return float(measured + result.values["quality"]) / 2
