@@ -15,8 +15,8 @@ from torch import Tensor
 STEPS = 252
 """Parts of a step in which errors are kept, from -126 to 126; -127 is a value above the range, 127 one below."""
 _FAR = 1e9
-FEW = 1 << 15
-"""Values; for fewer the way into compiled code takes longer than the passes."""
+FEW = 1 << 18
+"""Values; for fewer the way into compiled code takes as long as it saves."""
 
 
 def rounded(x: Tensor, scale: Tensor, low: float, high: float) -> Tensor:
