@@ -55,8 +55,11 @@ def test_equals_one_after_the_other(shape: tuple[int, ...], after: norms.After, 
         y = one_after_the_other(*asked) if passes is None else norms.normed(*asked, passes)
         y.backward(gradient)  # type: ignore[no-untyped-call]
         found.append([y.detach(), *(leaf.grad for leaf in leaves)])
-    for expected, got in zip(*found, strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
+    (expected, *gradients), (got, *others) = found
+    step = (expected.max() - expected.min()) / 15  # values in the middle of two steps, as of 8 bits in 4, go either way
+    assert ((got - expected).abs() > 1e-6).sum() <= max(2, 0.1 * got.numel())
+    assert (got - expected).abs().max() <= 1.01 * step + 1e-6
+    torch.testing.assert_close(others, gradients, rtol=1e-6, atol=1e-6)
 
 
 NETWORK = """
