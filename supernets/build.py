@@ -285,19 +285,20 @@ class Supernet(nn.Module):
         """Whether the norm of the layer's output ``x`` is computed with what follows it, not by itself."""
         assert self._selection is not None
         program = self._selection.program
-        stored = layer.sums8 or layer.path in program.kept or layer.path in program.rounded
+        stored = layer.path in program.kept or layer.path in program.rounded
         own = layer.kind == "conv" and layer.norm and layer.call is None
-        return own and stored and self._training and norms.fits(x, self._kernels)
+        some = own and (layer.sums8 or (stored and _simple(layer)))
+        return some and self._training and norms.fits(x, self._kernels)
 
     def _finish(self, layer: Layer, y: Tensor) -> Tensor:
         assert self._selection is not None
         program = self._selection.program
         if self._together(layer, y):
             affine = self.weighted(layer.path).affine(layer)
-            spec = self._stored_as(layer.path) if layer.path in program.kept else None
+            spec = self._stored_as(layer.path) if layer.path in program.kept and _simple(layer) else None
             after = norms.After(layer.activation, layer.sums8, spec)
             y = norms.normed(y, *affine, after, norms.compiled(after))
-            if layer.activation == "none" or layer.activation in TOPS:
+            if _simple(layer):
                 return y
         elif layer.sums8:
             y = self._store(layer.path + SUM, y, "none")
@@ -325,8 +326,8 @@ class Supernet(nn.Module):
     @property
     def calibration(self) -> Calibration:
         """Of the largest subnet of a wrapped model, all float: the statistics that the user's batch norms hold."""
-        norms = {r.path: self.weighted(r.path).norm for r in self.outline.records if r.norm and r.call is not None}
-        held = {path: norm for path, norm in norms.items() if isinstance(norm, SignedBatchNorm)}
+        found = {r.path: self.weighted(r.path).norm for r in self.outline.records if r.norm and r.call is not None}
+        held = {path: norm for path, norm in found.items() if isinstance(norm, SignedBatchNorm)}
         return Calibration({path: Moments(norm.running_mean, norm.running_var) for path, norm in held.items()}, {})
 
     def layer(self, path: str) -> ElasticLayer:
@@ -349,6 +350,11 @@ class Supernet(nn.Module):
 def _used_again(records: Sequence[Record]) -> dict[str, str]:
     """Layers that a traced network uses more than once: path of each further use -> path of the first."""
     return {r.path: r.weight_of for r in records if r.call is not None and r.call.again and r.weight_of is not None}
+
+
+def _simple(layer: Layer) -> bool:
+    """Whether a norm can be computed together with the activation function after it."""
+    return layer.activation == "none" or layer.activation in TOPS
 
 
 def _module_name(path: str) -> str:

@@ -101,8 +101,8 @@ def _verdict(result: Row) -> Html:
     sentence = f"Network {row['key']} {_promise(row, result)}"
     notes = [f"{said}." for said in (*words.harm(result), *words.comparisons(result))]
     warnings = [
-        f"The baseline {better['name']} keeps the budget too, and is better on the validation images: "
-        f"{words.points(better['quality']['supernet'])} against {words.points(row['quality']['supernet'])}."
+        f"The baseline {better['name']} keeps the budget too, and is better by the loss on the validation images "
+        f"(quality {words.points(better['quality']['supernet'])} against {words.points(row['quality']['supernet'])})."
         for better in words.better_baselines(result)
     ]
     kind = "good" if result["verified"] else "warn"

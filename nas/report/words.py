@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -144,7 +145,7 @@ def better_baselines(result: Row) -> Sequence[Row]:
         return []
 
     def order(row: Row) -> tuple[float, float]:
-        return row.get("score", 0.0), sign * row["quality"]["supernet"]
+        return row.get("score", -math.inf), sign * row["quality"]["supernet"]
 
     kept = [b for b in result["baselines"] if fill(b, result["budget"]) <= 1 and b["quality"]["supernet"] is not None]
     return [b for b in kept if order(b) > order(mine)]

@@ -27,13 +27,14 @@ class GroupedRBF(StationaryKernelMixin, NormalizedKernelMixin, Kernel):  # type:
     @property
     def hyperparameter_length_scale(self) -> Hyperparameter:
         """As scikit-learn asks for it."""
-        return Hyperparameter("length_scale", "numeric", BOUNDS, len(self.length_scale))
+        return Hyperparameter("length_scale", "numeric", BOUNDS, int(self.groups.max()) + 1)
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Any:
         """(n, m) similarities; with ``eval_gradient`` also (n, n, g), by the logarithms of the length scales."""
         sizes = np.bincount(self.groups)
-        near = X / (self.length_scale * np.sqrt(sizes))[self.groups]
-        other = near if Y is None else Y / (self.length_scale * np.sqrt(sizes))[self.groups]
+        units = (np.atleast_1d(self.length_scale) * np.sqrt(sizes))[self.groups]  # scikit-learn makes one a number
+        near = X / units
+        other = near if Y is None else Y / units
         similar = np.exp(-0.5 * _apart(near, other))
         if not eval_gradient:
             return similar

@@ -25,7 +25,8 @@ Grid = tuple[Tensor, Tensor, Tensor]
 class After:
     """What follows a norm: sums stored in 8 bits or not, an activation function, and the spec of what it gives.
 
-    Of an activation function that is neither ``none`` nor one of :data:`TOPS` the sums alone are stored.
+    Of an activation function that is neither ``none`` nor one of :data:`TOPS` the sums alone are stored; ``spec`` is
+    ``None``.
     """
 
     activation: str
@@ -125,7 +126,7 @@ def _own(function: Callable[..., Any]) -> FunctionType:
 
 def fits(x: Tensor, kernels: Kernels) -> bool:
     """Whether these kernels take ``x`` (b, c, h, w) and its norm together."""
-    many = kernels is not EAGER and x.dim() == 4 and x.numel() >= FEW and x.shape[1] > 1
+    many = kernels != EAGER and x.dim() == 4 and x.numel() >= FEW and x.shape[1] > 1
     return many and x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spaces.randomness import generator
 from supernets.build import Supernet
-from supernets.quantization.kernels import EAGER, compiled
+from supernets.quantization.kernels import compiled
 from supernets.training import parallel
 from supernets.training.protocols import Batches, Checkpoints
 from supernets.training.recipe import Recipe, optimiser_of
@@ -76,13 +76,14 @@ def train(
 @contextmanager
 def _placed(net: Supernet, recipe: Recipe) -> Iterator[None]:
     """Within it the supernet is on the recipe's device and computes as the recipe says; after that as before."""
-    before, net.kernels = next(net.parameters()).device, compiled() if recipe.compile else EAGER
+    before, known = next(net.parameters()).device, net.kernels
+    net.kernels = compiled() if recipe.compile else known
     net.autocast = torch.bfloat16 if recipe.autocast == "bf16" else None
     try:
         net.to(recipe.device)
         yield
     finally:
-        net.autocast, net.kernels = None, EAGER
+        net.autocast, net.kernels = None, known
         net.to(before)
 
 

@@ -43,7 +43,8 @@ class Maker:
             raise CheckpointRefused(f"{place}: it is of space {was}, this is {self.space} ({self.digest})")
         if facts.get("seed") != self.seed:
             raise CheckpointRefused(f"{place}: it is of seed {facts.get('seed')}, this is {self.seed}")
-        theirs, ours = facts.get("recipe", {}), self._recipe()["recipe"]
+        theirs = {**asdict(Recipe()), **facts.get("recipe", {})}  # what it lacks could not be said when it was made
+        ours = self._recipe()["recipe"]
         other = [name for name in ours if theirs.get(name) != ours[name]]
         if other:
             said = ", ".join(f"{name} {theirs.get(name)!r}, this has {ours[name]!r}" for name in other)

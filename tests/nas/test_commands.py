@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nas import files
+from nas.stages import contract
 from predictors.latency.backends import onnxruntime as backend
 from tests.nas.commands import chosen_or_first, nas
 from tests.nas.tiny import TINY, Finished
@@ -145,7 +146,7 @@ def test_the_best_finalist_within_a_latency_is_exported(finished: Finished, tmp_
     row = json.loads(done.stdout)
     assert row["out"] == str(tmp_path / "out")
     fast = [r for r in [*rows, *result["baselines"]] if r["latency_ms"]["measured_upper"] <= limit]
-    assert row["quality"]["supernet"] == max(r["quality"]["supernet"] for r in fast)
+    assert row["key"] == max(fast, key=contract.order)["key"]
     source = (finished.folder / row["model"]).parent
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == {
         p.name: p.read_bytes() for p in source.iterdir()

@@ -368,6 +368,13 @@ def test_the_upper_bound_is_the_slowest_session_of_all_and_the_median_that_of_th
     assert "c" not in times
 
 
+def test_the_loss_decides_and_accuracy_only_among_equals() -> None:
+    """What few images tell of accuracy is luck; the score is of the loss."""
+    better, luckier = row("a", 90.0) | {"score": 0.2}, row("b", 91.0) | {"score": 0.1}
+    assert choose([luckier, better], {"latency_ms": 1.0}) is better
+    assert choose([row("a", 90.0), row("b", 91.0)], {"latency_ms": 1.0})["key"] == "b"  # type: ignore[index]
+
+
 def test_choosing_changes_no_row() -> None:
     """Rows are what the report shows."""
     rows = [row("a"), row("b", 95.0, 3.0)]

@@ -144,3 +144,12 @@ def test_it_learns_which_kinds_of_choices_matter() -> None:
         next(number for name, number in by_name.items() if kind in name) for kind in (".width", ".precision")
     )
     assert scales[wide] < scales[precise]
+
+
+def test_one_group_is_enough() -> None:
+    """A space without choices has costs alone."""
+    x = np.array([[0.0], [1.0]])
+    kernel = GroupedRBF(np.array([0]), np.array([1.0]))
+    again = kernel.clone_with_theta(kernel.theta)
+    np.testing.assert_allclose(again(x), [[1, np.exp(-0.5)], [np.exp(-0.5), 1]])
+    assert again(x, eval_gradient=True)[1].shape == (2, 2, 1)

@@ -16,6 +16,7 @@ from supernets import CheckpointRefused, Recipe, Supernet, TrainingDiverged, bui
 from supernets.training.losses import cross_entropy, distillation
 from supernets.training.schemes import SCHEMES, Setting
 from supernets.training.schemes.sandwich import Sandwich
+from supernets.training.state import Maker
 from tests.examples import space_of
 from tests.subnets import Kept, Toy, calibrated, images
 
@@ -276,3 +277,13 @@ def test_training_mode_uses_the_statistics_of_the_mini_batch() -> None:
     net.eval()
     with torch.no_grad(), net.active(first, calibrated(net, first)):
         assert not torch.allclose(net(x), net(3 * x), atol=1e-2)
+
+
+def test_a_checkpoint_from_before_a_setting_was_there_goes_on() -> None:
+    """What it lacks is what it was made with: the default."""
+    maker = Maker("space", "digest", 0, Recipe())
+    facts = maker.facts([1.0])
+    del facts["recipe"]["compile"]
+    maker.refuse_other(facts)
+    with pytest.raises(CheckpointRefused, match="compile False, this has True"):
+        Maker("space", "digest", 0, Recipe(compile=True)).refuse_other(facts)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from spaces import QuantSpec
 from spaces.load import from_text
+from spaces.randomness import generator
 from supernets import build
 from supernets.quantization import ACTIVATION, TOPS, activated, kernels, norms, quantize_activated, quantize_dynamic
 
@@ -73,20 +74,23 @@ precision: PRECISION
 """
 
 
-@pytest.mark.parametrize("precision", ["w8a8", "w4-lsq/a4-lsqplus"])
+@pytest.mark.parametrize(
+    "precision", ["w8a8", "w8a4", "w4-lsq/a4-lsqplus", "{choice: [float, w8a8, w8a4], per: layer}"]
+)
 @pytest.mark.parametrize("activation", ["relu", "hard_swish"])
 def test_a_network_trains_alike_with_them(precision: str, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same loss and gradients, though norms are not computed by themselves: the passes stand in uncompiled."""
+    """The same loss and gradients in double precision: the passes stand in uncompiled, and for few values."""
     space = from_text(NETWORK.replace("ACTIVATION", activation).replace("PRECISION", precision))
-    x = torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    architecture = space.sample_many(1, generator(0, "test.norms"))[0]
+    x = torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(0)).double()
     calls = []
-    monkeypatch.setattr(norms, "FEW", 0)
+    monkeypatch.setattr(norms, "fits", lambda _, known: known != kernels.EAGER)
     monkeypatch.setattr(norms, "compiled", lambda after: calls.append(1) or norms.EAGER_PASSES)
     found = []
     for known in (kernels.EAGER, kernels.Kernels(rounded=lambda *given: kernels.rounded(*given))):
-        net = build(space, 0).train()
+        net = build(space, 0).train().double()
         net.kernels = known
-        with net.active(space.largest):
+        with net.active(architecture):
             loss = net(x).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad.flatten() for p in net.parameters() if p.grad is not None]
@@ -94,6 +98,6 @@ def test_a_network_trains_alike_with_them(precision: str, activation: str, monke
     assert calls
     (loss, gradient), (other_loss, other_gradient) = found
     torch.testing.assert_close(
-        other_loss, loss, rtol=0.01, atol=0
-    )  # a value in the middle of two steps goes either way
-    assert (other_gradient - gradient).norm() < 0.01 * gradient.norm()
+        other_loss, loss, rtol=1e-3, atol=0
+    )  # few values in the middle of two steps go elsewhere
+    assert (other_gradient - gradient).norm() < 2e-3 * gradient.norm()

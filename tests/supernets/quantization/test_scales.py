@@ -226,3 +226,17 @@ def test_the_gradient_of_a_routed_step_is_exact() -> None:
     expected[0, k] += x.detach()[0, k].sign() / 6 * (up * (y.detach() / step - u)).sum()
     assert x.grad is not None
     assert_close(x.grad, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_routed_scales_of_inputs_have_their_gradient() -> None:
+    """The largest value moves the scale, whichever way pictures lie in memory."""
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    spec = QuantSpec(4, signed=True, granularity="tensor", scale="routed")
+    found = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        leaf = x.clone().to(memory_format=order).requires_grad_()
+        methods(spec, "input").grid(leaf)[0].sum().backward()
+        found.append(leaf.grad)
+    assert found[0] is not None
+    assert found[0].count_nonzero() == 1
+    torch.testing.assert_close(found[0], found[1])
