@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
-from nas.stages import contract
+from nas.report import words
 from nas.stages.search import pareto
 from nas.stages.verifier import Row
 from nas.strategies import Result
@@ -51,7 +51,7 @@ def result(
         "chosen": None if chosen is None else chosen["key"],
         "device": asked.device.target().fingerprint(),
         "settings": asked.to_json(),
-        "finalists": sorted(verified.finalists, key=contract.order, reverse=True),
+        "finalists": sorted(verified.finalists, key=words.order, reverse=True),
         "baselines": [{"name": b["name"], **{k: b["row"][k] for k in _OF_BASELINE}} for b in verified.baselines],
         "guard": verified.guard,
         "do_no_harm": verified.harm,

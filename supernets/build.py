@@ -215,20 +215,14 @@ class Supernet(nn.Module):
         return y if lower is None else y.float()
 
     def _weighted(self, layer: Layer, x: Tensor) -> Tensor:
+        """What the layer computes, up to its activation function; of a convolution, whose norm may be computed with
+        what follows it, up to its norm."""
         assert self._selection is not None
-        calibration, records = self._selection.calibration, self._selection.records
         module = self.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
         y = module.linear_part(self._read(module, layer, x), layer, self._selection.routing.get(layer.path))
-        if module.norm is not None and not self._together(layer, y):
-            moments = None if records is None else records.add_moments(layer.path, y)
-            y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
-        if calibration is None or not layer.precision.integer:
-            return y
-        rounding = self._bias_rounding(module, layer, calibration)
-        column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
-        return y if rounding is None else y + rounding.reshape(column)
+        return y if layer.kind == "conv" else self._normalised(module, layer, y)
 
     def _read(self, module: ElasticWeighted, layer: Layer, x: Tensor) -> Tensor:
         """``x`` in as few bits as the layer takes, stored in 8; or as a layer that no integer kernel runs rounds it."""
@@ -281,28 +275,45 @@ class Supernet(nn.Module):
         assert self._selection is not None
         return self._selection.program.narrow.get(name, ACTIVATION) if self._training else ACTIVATION
 
-    def _together(self, layer: Layer, x: Tensor) -> bool:
-        """Whether the norm of the layer's output ``x`` is computed with what follows it, not by itself."""
-        assert self._selection is not None
-        program = self._selection.program
-        stored = layer.path in program.kept or layer.path in program.rounded
-        own = layer.kind == "conv" and layer.norm and layer.call is None
-        some = own and (layer.sums8 or (stored and _simple(layer)))
-        return some and self._training and norms.fits(x, self._kernels)
-
     def _finish(self, layer: Layer, y: Tensor) -> Tensor:
+        """What readers see of what the layer computed."""
         assert self._selection is not None
-        program = self._selection.program
-        if self._together(layer, y):
-            affine = self.weighted(layer.path).affine(layer)
-            spec = self._stored_as(layer.path) if layer.path in program.kept and _simple(layer) else None
-            after = norms.After(layer.activation, layer.sums8, spec)
-            y = norms.normed(y, *affine, after, norms.compiled(after))
+        together = self._together(layer, y)
+        if together is not None:
+            y = norms.normed(y, *self.weighted(layer.path).affine(layer), together, norms.compiled(together))
             if _simple(layer):
                 return y
-        elif layer.sums8:
-            y = self._store(layer.path + SUM, y, "none")
-        return as_read(program, layer, y, self._store, self._activated)
+        else:
+            y = self._normalised(self.weighted(layer.path), layer, y) if layer.kind == "conv" else y
+            y = self._store(layer.path + SUM, y, "none") if layer.sums8 else y
+        return as_read(self._selection.program, layer, y, self._store, self._activated)
+
+    def _together(self, layer: Layer, x: Tensor) -> norms.After | None:
+        """What is computed in one with the norm of ``x``; ``None`` if the norm is computed by itself, or there is none.
+
+        That is worth it only with something: sums stored in 8 bits, or a simple activation function and rounding.
+        """
+        assert self._selection is not None
+        program = self._selection.program
+        kept, simple = layer.path in program.kept, _simple(layer)
+        some = layer.sums8 or (simple and (kept or layer.path in program.rounded))
+        own = layer.kind == "conv" and layer.norm and layer.call is None
+        if not (own and some and self._training and norms.fits(x, self._kernels)):
+            return None
+        return norms.After(layer.activation, layer.sums8, self._stored_as(layer.path) if kept and simple else None)
+
+    def _normalised(self, module: ElasticWeighted, layer: Layer, y: Tensor) -> Tensor:
+        """After the layer's norm, if it has one, and with the bias that an integer kernel adds."""
+        assert self._selection is not None
+        calibration, records = self._selection.calibration, self._selection.records
+        if module.norm is not None:
+            moments = None if records is None else records.add_moments(layer.path, y)
+            y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
+        if calibration is None or not layer.precision.integer:
+            return y
+        rounding = self._bias_rounding(module, layer, calibration)
+        column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
+        return y if rounding is None else y + rounding.reshape(column)
 
     def _activated(self, layer: Layer, y: Tensor) -> Tensor:
         assert self._selection is not None

@@ -33,6 +33,19 @@ def space_of(text: str, name: str = "example") -> Space:
     return space
 
 
+def mobile(precision: str, activation: str = "relu6") -> Space:
+    """A mobilenet of few layers: norms before activation functions and before a residual's sum."""
+    return space_of(f"""
+model:
+  family: mobilenet
+  input: [3, 32, 32]
+  classes: 4
+  stem: {{width: 16, activation: relu6, stride: 1}}
+  stages: [{{depth: 1, width: 16, expand: {{choice: [2, 3]}}, activation: {activation}}}]
+precision: {precision}
+""")
+
+
 def with_precision(space: Space, architecture: Architecture, precision: str) -> Architecture:
     """The same architecture with every precision choice at ``precision``."""
     names = space.outline.precision_choices

@@ -140,14 +140,13 @@ def _quality(row: Row) -> float | None:
 
 def _upper_part(result: Row) -> list[float] | None:
     """A first view of the qualities worth comparing: the better three quarters of the trials, all that is verified."""
-    sign = -1 if result["metric"]["sense"] == "min" else 1
-    trials = sorted(sign * t["quality"] for t in result["trials"])
+    trials = sorted(t["quality"] for t in result["trials"])
     rows = [*result["finalists"], *result["baselines"]]
-    values = trials[len(trials) // 4 :] + [sign * q for r in rows if (q := _quality(r)) is not None]
+    values = trials[len(trials) // 4 :] + [q for r in rows if (q := _quality(r)) is not None]
     if not values:
         return None
     margin = 0.05 * (max(values) - min(values)) or 1.0
-    return [sign * (min(values) - margin), sign * (max(values) + margin)][::sign]
+    return [min(values) - margin, max(values) + margin]
 
 
 def _line(limit: float) -> Figure:

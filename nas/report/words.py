@@ -140,12 +140,14 @@ def _against(mine: Row, baseline: Row, unit: str) -> str | None:
 
 def better_baselines(result: Row) -> Sequence[Row]:
     """Baselines that keep the budget too and are better, as networks are compared, than what was chosen."""
-    mine, sign = chosen(result), -1 if result["metric"]["sense"] == "min" else 1
+    mine = chosen(result)
     if mine is None or mine["quality"]["supernet"] is None:
         return []
-
-    def order(row: Row) -> tuple[float, float]:
-        return row.get("score", -math.inf), sign * row["quality"]["supernet"]
-
     kept = [b for b in result["baselines"] if fill(b, result["budget"]) <= 1 and b["quality"]["supernet"] is not None]
-    return [b for b in kept if order(b) > order(mine)]
+    return [b for b in kept if order(b)[:2] > order(mine)[:2]]
+
+
+def order(row: Row) -> tuple[float, float, str]:
+    """To compare networks as they are chosen: by score (:meth:`nas.stages.verifier.Verifier.score`), then by quality on
+    the validation images."""
+    return row.get("score", -math.inf), row["quality"]["supernet"], row["key"]

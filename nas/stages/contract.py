@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from nas.deliver import ProofFailed
+from nas.report.words import order
 from nas.stages.search import pareto, within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
@@ -69,11 +69,6 @@ def _trust(name: str, rows: Collection[Row]) -> float:
 def choose(rows: Sequence[Row], budget: Mapping[str, float]) -> Row | None:
     """The best by :func:`order` among the rows that keep the budget."""
     return max((row for row in rows if holds(row, budget)), key=order, default=None)
-
-
-def order(row: Row) -> tuple[float, float, str]:
-    """To compare rows as :meth:`Verifier.order` compares candidates."""
-    return row.get("score", -math.inf), row["quality"]["supernet"], row["key"]
 
 
 def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -> Row | None:

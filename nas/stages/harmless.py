@@ -99,9 +99,9 @@ def _alternatives(space: Space, architecture: Architecture) -> Iterator[tuple[Ch
 
 
 def _no_worse(mine: Quality, theirs: Quality, strictly: bool) -> bool:
-    ours, others = ((q.accuracy, q.log_likelihood) for q in (mine, theirs))
-    kept = mine.accuracy >= theirs.accuracy and mine.log_likelihood >= theirs.log_likelihood
-    return ours > others if strictly else kept
+    if strictly:
+        return (mine.accuracy, mine.log_likelihood) > (theirs.accuracy, theirs.log_likelihood)
+    return mine.accuracy >= theirs.accuracy and mine.log_likelihood >= theirs.log_likelihood
 
 
 def pass_over(verifier: Verifier, chosen: Row, budget: Mapping[str, float]) -> tuple[Row, dict[str, Any]]:

@@ -17,6 +17,7 @@ from nas.store import Entry, Store
 from nas.terminal import Progress
 from spaces.randomness import seed_for
 from supernets import Supernet, TrainingDiverged, begin_with, build, train
+from supernets.training.recipe import BEFORE
 
 WEIGHTS = "weights.safetensors"
 
@@ -38,7 +39,7 @@ def entry_of(asked: Experiment, seed: int, store: Store, examples: str) -> Entry
     """Where the trained weights of this experiment and seed belong. ``examples``: digest of the dataset."""
     settings = asked.to_json()
     data = {**settings["data"], "root": None, "examples": examples}  # wherever they lie
-    recipe = {key: value for key, value in settings["train"].items() if key != "compile" or value}  # as before it was
+    recipe = {name: value for name, value in settings["train"].items() if (name, value) not in BEFORE.items()}
     inputs = {
         "space": settings["space"],
         "data": data,

@@ -113,17 +113,17 @@ def _compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
         if x.numel() < FEW:
             return kernel(x, *others)
         pictures = _pictures(x)
-        found = made(_flat(x, pictures), *(_given(v, pictures) for v in others))
+        found = made(laid(x, pictures, x.numel()), *(_given(v, pictures) for v in others))
         if isinstance(found, Tensor):
-            return _shaped(found, x.shape, pictures)
-        return tuple(_shaped(v, x.shape, pictures) if v.dim() else v for v in found)
+            return shaped(found, x.shape, pictures)
+        return tuple(shaped(v, x.shape, pictures) if v.dim() else v for v in found)
 
     return call
 
 
 def _given(value: Any, pictures: bool) -> Any:
     if isinstance(value, Tensor):
-        return _flat(value, pictures) if value.dim() else value.detach()
+        return laid(value, pictures, value.numel()) if value.dim() else value.detach()
     return torch.tensor(value) if isinstance(value, float) else value
 
 
@@ -142,17 +142,18 @@ def _pictures(x: Tensor) -> bool:
     return x.dim() == 4 and not x.is_contiguous()
 
 
-def _flat(x: Tensor, pictures: bool) -> Tensor:
+def laid(x: Tensor, pictures: bool, *shape: int) -> Tensor:
     """The values in the order of ``pictures`` with their channels last, or row by row: the memory of one that lies so.
 
     No view, whose base would be compiled in, and no part of a graph of gradients.
     """
-    rows = (x.detach().permute(0, 2, 3, 1) if pictures else x.detach()).contiguous()
-    return torch.ops.aten._unsafe_view(rows, (x.numel(),))  # type: ignore[no-any-return]
+    values = (x.detach().permute(0, 2, 3, 1) if pictures else x.detach()).contiguous()
+    return torch.ops.aten._unsafe_view(values, shape)  # type: ignore[no-any-return]
 
 
-def _shaped(flat: Tensor, shape: torch.Size, pictures: bool) -> Tensor:
+def shaped(values: Tensor, shape: torch.Size, pictures: bool) -> Tensor:
+    """What :func:`laid` was given, of the shape that it had."""
     if not pictures:
-        return flat.view(shape)
+        return values.view(shape)
     b, c, h, w = shape
-    return flat.view(b, h, w, c).permute(0, 3, 1, 2)
+    return values.view(b, h, w, c).permute(0, 3, 1, 2)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spaces import QuantSpec
 from supernets.quantization.activations import ACTIVATION, TOPS, activation_grid
-from supernets.quantization.kernels import EAGER, FEW, Kernels, passed
+from supernets.quantization.kernels import EAGER, FEW, Kernels, laid, passed, shaped
 
 Grid = tuple[Tensor, Tensor, Tensor]
 """Scale, lowest and highest level."""
@@ -141,13 +141,13 @@ class _Normed(torch.autograd.Function):
         y, let = passes.forward(rows, factor, bias, after.activation, *grids)
         ctx.passes = passes
         ctx.save_for_backward(let, x, mean, inverse, factor)
-        return _pictures(y, x.shape)
+        return shaped(y, x.shape, pictures=True)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         let, x, *statistics = ctx.saved_tensors
         to_x, to_gain, to_shift = ctx.passes.backward(_rows(gradient), let, _rows(x), *statistics)
-        return _pictures(to_x, x.shape), to_gain, to_shift, *[None] * 3
+        return shaped(to_x, x.shape, pictures=True), to_gain, to_shift, *[None] * 3
 
 
 def normed(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: After, passes: Passes) -> Tensor:
@@ -161,11 +161,5 @@ def normed(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: After,
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(b, c, h, w) as (n, c): the same memory where channels lie last; no view, whose base would be compiled in."""
-    rows = x.permute(0, 2, 3, 1).contiguous()
-    return torch.ops.aten._unsafe_view(rows, (x.numel() // x.shape[1], x.shape[1]))  # type: ignore[no-any-return]
-
-
-def _pictures(rows: Tensor, shape: torch.Size) -> Tensor:
-    b, c, h, w = shape
-    return rows.view(b, h, w, c).permute(0, 3, 1, 2)
+    """(b, c, h, w) as (n, c)."""
+    return laid(x, True, x.numel() // x.shape[1], x.shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from supernets.training.schemes import SCHEMES, NotTrainable
 
 _WARM_UP_STEPS = 50
 _TABLES_FACTOR = 0.1  # of the learning rate, for what quantizers learn: steps are much smaller than weights
+
+
+BEFORE: Mapping[str, Any] = {"compile": False}
+"""Settings that are younger than some trained weights, and what held where they are not said."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,9 @@ class Recipe:
 
     def check(self) -> None:
         """Raise :class:`NotTrainable` if there is no such device here, or nothing to compile with."""
-        if self.compile and shutil.which("g++") is None:
-            raise NotTrainable("train.compile is true, but no g++ is found here: install it, or leave compile out")
+        compiler = os.environ.get("CXX", "g++")  # torch asks so too; for a GPU it brings its own
+        if self.compile and self.device == "cpu" and shutil.which(compiler) is None:
+            raise NotTrainable(f"train.compile is true, but no {compiler} is found here: install it, or write false")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise NotTrainable("train.device is cuda, but torch finds no GPU that it can use here: write device: cpu")
 

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from supernets.build import Supernet
-from supernets.training.recipe import Recipe
+from supernets.training.recipe import BEFORE, Recipe
 
 
 class CheckpointRefused(ValueError):
@@ -43,7 +43,7 @@ class Maker:
             raise CheckpointRefused(f"{place}: it is of space {was}, this is {self.space} ({self.digest})")
         if facts.get("seed") != self.seed:
             raise CheckpointRefused(f"{place}: it is of seed {facts.get('seed')}, this is {self.seed}")
-        theirs = {**asdict(Recipe()), **facts.get("recipe", {})}  # what it lacks could not be said when it was made
+        theirs = {**BEFORE, **facts.get("recipe", {})}
         ours = self._recipe()["recipe"]
         other = [name for name in ours if theirs.get(name) != ours[name]]
         if other:

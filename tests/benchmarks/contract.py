@@ -11,8 +11,9 @@ then timed in a process of its own, in three fresh sessions, brought to the tabl
 the wall clock, as it comes. ``--busy`` keeps so many more processes computing beside them.
 
 Asked: no median above its budget at the table's level; median slack at most 6 %. Part of a slack is of no use to any
-search: what the upper bound lies above the median. ``Quality missed`` is what the rule of choice left: how much more
-validation quality the best network has that any of the searches measured within that budget. Supernet, table and
+search: what the upper bound lies above the median. ``Quality missed``: how much more
+validation quality the best network has, by the score that networks are chosen by, that any of the searches measured
+within that budget. Supernet, table and
 accuracy predictor of a space are made once, in ``RUNS/SPACE``, by a first search; searches that are done are not
 repeated: delete the folder for fresh figures.
 """
@@ -186,9 +187,9 @@ def row(case: Case, budget: float) -> dict[str, Any]:
     made: dict[str, Any] = {"budget_ms": budget, "chosen": result["chosen"], "run": result["run"]}
     if result["chosen"]:
         mine = next(f for f in result["finalists"] if f["key"] == result["chosen"])
-        made |= {"latency_ms": mine["latency_ms"], "quality": mine["quality"]["supernet"]}
+        made |= {"latency_ms": mine["latency_ms"], "score": mine["score"], "quality": mine["quality"]["supernet"]}
         measured = [*result["finalists"], *result["baselines"]]
-        made["known"] = [(f["latency_ms"]["measured_upper"], f["quality"]["supernet"]) for f in measured]
+        made["known"] = [(f["latency_ms"]["measured_upper"], f["score"], f["quality"]["supernet"]) for f in measured]
         command = [sys.executable, "-m", "tests.benchmarks.contract", "--again", str(case.runs / result["run"])]
         made |= json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     known.write_text(json.dumps(made))
@@ -213,8 +214,8 @@ def line(made: dict[str, Any]) -> str:
 
 def missed(made: dict[str, Any], rows: Sequence[dict[str, Any]]) -> float:
     """Validation quality that the best network that any of the searches measured within this budget has more."""
-    known = [quality for other in rows for upper, quality in other["known"] if upper and upper <= made["budget_ms"]]
-    return float(max([*known, made["quality"]]) - made["quality"])
+    known = [found for other in rows for upper, *found in other["known"] if upper and upper <= made["budget_ms"]]
+    return float(max([*known, [made["score"], made["quality"]]])[1] - made["quality"])
 
 
 def summary(name: str, rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:

@@ -14,11 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, multiprocessing
 
 from spaces import Space
-from spaces.load import from_text
 from supernets import NotTrainable, Recipe, Supernet, build, train
 from supernets.quantization.kernels import EAGER
 from supernets.training import SCHEMES, Setting, parallel
-from tests.examples import PLAIN, space_of
+from tests.examples import PLAIN, mobile, space_of
 from tests.small import inputs, small
 from tests.subnets import Kept, Toy
 
@@ -93,15 +92,6 @@ def test_autocast_is_for_training_alone() -> None:
 
 # --- compiled passes --------------------------------------------------------------------------------------------------
 
-LARGE = """
-model:
-  family: mobilenet
-  input: [3, 32, 32]
-  classes: 4
-  stem: {width: 16, activation: relu6, stride: 1}
-  stages: [{depth: 1, width: 16, expand: {choice: [2, 3]}, activation: relu6}]
-precision: {choice: [float, w8a8, w4-lsq/a4-lsqplus], per: network}
-"""
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to compile with")
 
 
@@ -109,20 +99,25 @@ COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to com
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")  # torch's compiler imports it
 def test_compiled_passes_train_as_the_others() -> None:
     """Not bit for bit: values in the middle of two steps go either way."""
-    space, found = from_text(LARGE), []
+    space, found = mobile("{choice: [float, w8a8, w4-lsq/a4-lsqplus], per: network}"), []
     for compiled in (False, True):
-        net = build(space)
-        found.append(train(net, Toy(space, steps=2), Recipe(epochs=2, compile=compiled), Kept(), 0))
+        net, kept = build(space), Kept()
+        found.append(train(net, Toy(space, steps=2), Recipe(epochs=2, compile=compiled), kept, 0))
         assert net.kernels is EAGER
     assert found[0] == pytest.approx(found[1], rel=1e-2)
     assert found[0] != found[1]
+    resumed = build(space)
+    assert train(resumed, Toy(space, steps=2), Recipe(epochs=2, compile=True), Kept(kept.all[0]), 0) == found[1]
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), resumed.parameters(), strict=True))
 
 
 def test_a_compiler_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    message = "train.compile is true, but no g++ is found here: install it, or leave compile out"
-    with pytest.raises(NotTrainable, match=rf"\A{re.escape(message)}\Z"):
-        train(build(SPACE), Toy(SPACE), Recipe(compile=True), Kept(), 0)
+    for compiler in ("g++", "clang++"):
+        message = f"train.compile is true, but no {compiler} is found here: install it, or write false"
+        with pytest.raises(NotTrainable, match=rf"\A{re.escape(message)}\Z"):
+            train(build(SPACE), Toy(SPACE), Recipe(compile=True), Kept(), 0)
+        monkeypatch.setenv("CXX", "clang++")
 
 
 # --- a GPU ------------------------------------------------------------------------------------------------------------

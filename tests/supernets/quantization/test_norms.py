@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spaces import QuantSpec
-from spaces.load import from_text
 from spaces.randomness import generator
 from supernets import build
 from supernets.quantization import ACTIVATION, TOPS, activated, kernels, norms, quantize_activated, quantize_dynamic
+from tests.examples import mobile
 
 SPECS = [None, ACTIVATION, QuantSpec(4, signed=False, granularity="tensor")]
 
@@ -63,26 +63,15 @@ def test_equals_one_after_the_other(shape: tuple[int, ...], after: norms.After, 
     torch.testing.assert_close(others, gradients, rtol=1e-6, atol=1e-6)
 
 
-NETWORK = """
-model:
-  family: mobilenet
-  input: [3, 24, 24]
-  classes: 4
-  stem: {width: 16, activation: relu6, stride: 1}
-  stages: [{depth: 2, width: 16, expand: 4, activation: ACTIVATION}]
-precision: PRECISION
-"""
-
-
 @pytest.mark.parametrize(
     "precision", ["w8a8", "w8a4", "w4-lsq/a4-lsqplus", "{choice: [float, w8a8, w8a4], per: layer}"]
 )
 @pytest.mark.parametrize("activation", ["relu", "hard_swish"])
 def test_a_network_trains_alike_with_them(precision: str, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same loss and gradients in double precision: the passes stand in uncompiled, and for few values."""
-    space = from_text(NETWORK.replace("ACTIVATION", activation).replace("PRECISION", precision))
+    space = mobile(precision, activation)
     architecture = space.sample_many(1, generator(0, "test.norms"))[0]
-    x = torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
     calls = []
     monkeypatch.setattr(norms, "fits", lambda _, known: known != kernels.EAGER)
     monkeypatch.setattr(norms, "compiled", lambda after: calls.append(1) or norms.EAGER_PASSES)
