@@ -34,12 +34,14 @@ from supernets.quantization import (
     TOPS,
     activated,
     bias_steps,
+    clipped_norms,
     norms,
     quantize_activated,
     quantize_activation,
     quantize_dynamic,
 )
 from supernets.quantization.kernels import EAGER, Kernels
+from supernets.quantization.straight import Clip
 from supernets.selection import Calibration, Records, Selection
 
 
@@ -76,7 +78,9 @@ class Supernet(nn.Module):
         self.autocast: torch.dtype | None = None
         """What forward passes in ``train()`` compute in, where torch deems it safe; ``None``: what the weights are."""
         self._selection: Selection | None = None
-        self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}  # of the forward pass that is running
+        # Of the forward pass that is running: inputs in fewer bits than 8, and layers whose input is rounded already.
+        self._narrow: dict[tuple[str, QuantSpec, torch.Size], Tensor] = {}
+        self._rounded_before: set[str] = set()
         check(space)
         self._owners = owners(self.outline.records, space.extents) if entangled else {}
         self._owners |= _used_again(self.outline.records)
@@ -207,6 +211,7 @@ class Supernet(nn.Module):
         if needed and any(layer.norm or layer.in8 or layer.precision.input for layer in selection.program.layers):
             raise RuntimeError("this subnet is not calibrated; use `net.active(architecture, net.calibrate(...))`")
         self._narrow.clear()
+        self._rounded_before.clear()
         lower = self.autocast if self.training else None
         cast = nullcontext() if lower is None else torch.autocast(inputs[0].device.type, lower)
         with self._selected(replace(selection, routing=self.routing(selection.architecture))), cast:
@@ -228,7 +233,7 @@ class Supernet(nn.Module):
         """``x`` in as few bits as the layer takes, stored in 8; or as a layer that no integer kernel runs rounds it."""
         assert self._selection is not None
         spec, calibration = layer.precision.input, self._selection.calibration
-        if spec is None:
+        if spec is None or layer.path in self._rounded_before:
             return x
         if not layer.precision.integer:
             return self._rounded(module, layer, x, spec)
@@ -276,11 +281,16 @@ class Supernet(nn.Module):
         return self._selection.program.narrow.get(name, ACTIVATION) if self._training else ACTIVATION
 
     def _finish(self, layer: Layer, y: Tensor) -> Tensor:
-        """What readers see of what the layer computed."""
+        """What readers see of what the layer computed: norm, sums in 8 bits, activation function, rounding."""
         assert self._selection is not None
-        together = self._together(layer, y)
-        if together is not None:
-            y = norms.normed(y, *self.weighted(layer.path).affine(layer), together, norms.compiled(together))
+        together = self._training and norms.fits(y, self._kernels) and _has_own_norm(layer)
+        clip = self._clip(layer, y) if together else None
+        if clip is not None:
+            affine, passes = self.weighted(layer.path).affine(layer), clipped_norms.compiled(layer.activation)
+            return clipped_norms.normed(y, *affine, layer.activation, clip, passes)
+        after = self._after(layer) if together else None
+        if after is not None:
+            y = norms.normed(y, *self.weighted(layer.path).affine(layer), after, norms.compiled(after))
             if _simple(layer):
                 return y
         else:
@@ -288,17 +298,24 @@ class Supernet(nn.Module):
             y = self._store(layer.path + SUM, y, "none") if layer.sums8 else y
         return as_read(self._selection.program, layer, y, self._store, self._activated)
 
-    def _together(self, layer: Layer, x: Tensor) -> norms.After | None:
-        """What is computed in one with the norm of ``x``; ``None`` if the norm is computed by itself, or there is none.
-
-        That is worth it only with something: sums stored in 8 bits, or a simple activation function and rounding.
-        """
+    def _clip(self, layer: Layer, x: Tensor) -> Clip | None:
+        """How the one reader of the layer's output rounds it by learned steps; it need not then. ``None`` for others."""
         assert self._selection is not None
-        program = self._selection.program
-        kept, simple = layer.path in program.kept, _simple(layer)
-        some = layer.sums8 or (simple and (kept or layer.path in program.rounded))
-        own = layer.kind == "conv" and layer.norm and layer.call is None
-        if not (own and some and self._training and norms.fits(x, self._kernels)):
+        reader = self._selection.program.alone.get(layer.path)
+        if reader is None or layer.sums8 or not _simple(layer):
+            return None
+        spec = reader.precision.input
+        assert spec is not None
+        clip = self.weighted(reader.path).input_quantizer.clip(x, spec)
+        self._rounded_before.update(() if clip is None else (reader.path,))
+        return clip
+
+    def _after(self, layer: Layer) -> norms.After | None:
+        """What is computed together with the layer's norm; ``None`` if that would be nothing that makes it worth it."""
+        assert self._selection is not None
+        program, simple = self._selection.program, _simple(layer)
+        kept = layer.path in program.kept
+        if not (layer.sums8 or (simple and (kept or layer.path in program.rounded))):
             return None
         return norms.After(layer.activation, layer.sums8, self._stored_as(layer.path) if kept and simple else None)
 
@@ -366,6 +383,11 @@ def _used_again(records: Sequence[Record]) -> dict[str, str]:
 def _simple(layer: Layer) -> bool:
     """Whether a norm can be computed together with the activation function after it."""
     return layer.activation == "none" or layer.activation in TOPS
+
+
+def _has_own_norm(layer: Layer) -> bool:
+    """Whether it is a convolution of ours with a batch norm."""
+    return layer.kind == "conv" and layer.norm and layer.call is None
 
 
 def _module_name(path: str) -> str:

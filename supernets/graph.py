@@ -61,6 +61,7 @@ class Program:
 
     ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that no reader keeps as it is;
     ``narrow``: of those in 8 bits, the spec of fewer that all readers round them to, which training does at once;
+    ``alone``: of those that a layer rounds by itself and nothing else reads, that layer;
     ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
     brought to, ``None`` to take it as it is.
     """
@@ -69,6 +70,7 @@ class Program:
     kept: frozenset[str]
     rounded: frozenset[str]
     narrow: Mapping[str, QuantSpec]
+    alone: Mapping[str, Layer]
     done: tuple[tuple[str, ...], ...]
     size: tuple[int, int] | None
 
@@ -84,7 +86,7 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
     size = (first.h, first.w) if resized else None
     kept, rounded = frozenset(stored8(layers)), _rounded(layers)
-    return Program(tuple(layers), kept, rounded, _narrow(layers), tuple(reversed(done)), size)
+    return Program(tuple(layers), kept, rounded, _narrow(layers), _alone(layers), tuple(reversed(done)), size)
 
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
@@ -92,6 +94,15 @@ def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
     found = {name for y in layers if y.path in own for name in y.inputs}
     found -= {name for y in layers if y.path not in own and y.kind not in _FREE for name in y.inputs}
     return frozenset(y.path for y in layers if y.activation in TOPS and y.path in found)
+
+
+def _alone(layers: Sequence[Layer]) -> dict[str, Layer]:
+    readers: dict[str, list[Layer]] = {}
+    for y in layers:
+        for name in y.inputs:
+            readers.setdefault(name, []).append(y)
+    only = {name: ys[0] for name, ys in readers.items() if len(ys) == 1}
+    return {name: y for name, y in only.items() if y.precision.input is not None and not y.precision.integer}
 
 
 def _narrow(layers: Sequence[Layer]) -> dict[str, QuantSpec]:

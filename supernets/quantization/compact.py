@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from supernets.quantization.kernels import EAGER, Kernels, dense
+from supernets.quantization.kernels import EAGER, FEW, Kernels, dense
 
 _BYTE = 255
 
@@ -42,9 +42,10 @@ class _Packed:
 def compact(*tensors: Tensor) -> Iterator[None]:
     """While a layer computes: what autograd keeps of ``tensors`` is kept as codes. Their values come back bit for bit.
 
-    Tensors that no Function of this package rounded to few levels are kept as they are.
+    Small tensors, and those that no Function of this package rounded to few levels, are kept as they are.
     """
-    known = {t.data_ptr(): (t, found) for t in tensors if (found := _steps(t)) is not None}
+    large = [t for t in tensors if t.numel() >= FEW]
+    known = {t.data_ptr(): (t, found) for t in large if (found := _steps(t)) is not None}
 
     def pack(kept: Tensor) -> Tensor | _Packed:
         tensor, found = known.get(kept.data_ptr(), (None, None))

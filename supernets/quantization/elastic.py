@@ -17,7 +17,7 @@ from supernets.quantization.kernels import EAGER
 from supernets.quantization.methods import Methods, methods, whole
 from supernets.quantization.roundings import Draws, learned, start
 from supernets.quantization.scales import SMALLEST, Grid
-from supernets.quantization.straight import Limits, clipped, rounded, straight_through
+from supernets.quantization.straight import Clip, Limits, clipped, rounded, straight_through
 
 Cut = Callable[[Tensor], Tensor]
 """The active slice of a table in the shape of the largest weight, or with an entry per output channel."""
@@ -96,6 +96,9 @@ class ElasticQuantizer(nn.Module):
 
     def on(self, x: Tensor, grid: Grid, spec: QuantSpec, cut: Cut = lambda table: table, draws: Draws = None) -> Tensor:
         """``x`` on a grid that was found before."""
+        clip = self._clip(x, grid, spec)
+        if clip is not None:
+            return clipped(x, clip, self.kernels)
         found, hard = methods(spec, self.role), not self._soft
         scale, zero = found.fitted(grid, x, hard)
         real = zero is not None and not hard and spec.offset == "real"
@@ -103,12 +106,10 @@ class ElasticQuantizer(nn.Module):
             return self._between(x, scale, zero, found, cut, hard)
         book = self._levels(x, scale, spec, hard) if spec.format.learned else None
         levels = found.levels(None if real else zero, None if book is None else book.detach())
-        factor = (spec.format.high * x.numel() / max(1, scale.numel())) ** -0.5 if spec.learned else 1.0
+        factor = _factor(spec, x.numel() / max(1, scale.numel()))
         limits: Limits = (spec.format.low, spec.format.high)
         if isinstance(levels, Integers):
             limits = levels.low, levels.high
-            if self._plain(spec, scale) and not hard and not real:
-                return clipped(x, scale, zero, *limits, factor, self.kernels)  # type: ignore[arg-type]
         rounding = found.rounding.evaluation if hard else found.rounding.training
         y = rounded(x, scale, zero, levels, rounding, found.gradient, limits, factor, real, draws)
         if book is None or not book.requires_grad:
@@ -147,9 +148,23 @@ class ElasticQuantizer(nn.Module):
         code = level if spec.format.kind == "integer" else form.encode(level)
         return Codes(code, scale, zero, levels)
 
-    def _plain(self, spec: QuantSpec, scale: Tensor) -> bool:
-        """Whether one pass does it: a large tensor on one grid, clipped, the scale learned."""
-        return self.role == "input" and scale.dim() == 0 and (spec.rounding, spec.gradient) == ("nearest", "clipped")
+    def clip(self, x: Tensor, spec: QuantSpec) -> Clip | None:
+        """How ``x`` is rounded, where that takes one pass and needs nothing of ``x`` but its size: by steps that have
+        begun to be learned."""
+        known = spec.learned and self._soft and self._all_begun(_key(spec, self.role, "scale"), lambda table: table)
+        return self._clip(x, self.grid(x, spec), spec) if known else None
+
+    def _clip(self, x: Tensor, grid: Grid, spec: QuantSpec) -> Clip | None:
+        """Of a large tensor, on one grid of whole levels, in training."""
+        plain = self.role == "input" and self._soft and (spec.rounding, spec.gradient) == ("nearest", "clipped")
+        if not plain or spec.offset == "real" or spec.format.learned:
+            return None
+        found = methods(spec, self.role)
+        scale, zero = found.fitted(grid, x, hard=False)
+        levels = found.levels(zero)
+        if scale.dim() or not isinstance(levels, Integers):
+            return None
+        return Clip(scale, zero, levels.low, levels.high, _factor(spec, x.numel()))  # type: ignore[arg-type]
 
     @property
     def _soft(self) -> bool:
@@ -207,6 +222,11 @@ class ElasticQuantizer(nn.Module):
         flat = table.view(-1)
         known = flat[places]
         flat[places] = torch.where(known == 0, values.reshape(-1).to(table.dtype), known)
+
+
+def _factor(spec: QuantSpec, values: float) -> float:
+    """Of the gradients to a step that so many values share (Esser et al. 2020, section 2.2)."""
+    return float((spec.format.high * values) ** -0.5) if spec.learned else 1.0
 
 
 def _key(spec: QuantSpec, role: str, table: str) -> str:

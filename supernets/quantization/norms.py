@@ -93,6 +93,13 @@ def backward(
     """Gradients to ``x``, the gain and the shift."""
     if let is not None:
         gradient = torch.ops.aten.threshold_backward(gradient, let.to(gradient.dtype), 0)
+    return normed_back(gradient, x, mean, inverse, factor)
+
+
+def normed_back(
+    gradient: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, factor: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients through the norm alone, to ``x``, the gain and the shift."""
     apart = x - mean
     shift, slope = gradient.sum(0), (gradient * apart).sum(0)
     to_x = gradient * factor - apart * (factor * inverse * inverse * slope / len(x)) - factor * shift / len(x)
@@ -114,14 +121,15 @@ EAGER_PASSES = Passes()
 @cache
 def compiled(after: After) -> Passes:
     """Compiled at their first call, for any number of values and channels; equal results but for float rounding."""
-    return Passes(*(torch.compile(_own(function), dynamic=True) for function in (statistics, forward, backward)))
+    return Passes(*(compiled_apart(function) for function in (statistics, forward, backward)))
 
 
-def _own(function: Callable[..., Any]) -> FunctionType:
-    """A copy: torch keeps a few compiled forms of a function, and each of :class:`After` wants some."""
+def compiled_apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy, compiled: torch keeps a few compiled forms of a function, and what follows a norm wants some each."""
     assert isinstance(function, FunctionType)
     code = function.__code__.replace()
-    return FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    own = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    return torch.compile(own, dynamic=True)
 
 
 def fits(x: Tensor, kernels: Kernels) -> bool:
@@ -136,18 +144,18 @@ class _Normed(torch.autograd.Function):
         ctx: Any, x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: After, passes: Passes
     ) -> Tensor:
         affine = gain.detach(), shift.detach()  # the size of a parameter would be compiled in
-        rows = _rows(x)
-        mean, inverse, factor, bias, *grids = passes.statistics(rows, *affine, epsilon, after)
-        y, let = passes.forward(rows, factor, bias, after.activation, *grids)
+        values = rows(x)
+        mean, inverse, factor, bias, *grids = passes.statistics(values, *affine, epsilon, after)
+        y, let = passes.forward(values, factor, bias, after.activation, *grids)
         ctx.passes = passes
         ctx.save_for_backward(let, x, mean, inverse, factor)
-        return shaped(y, x.shape, pictures=True)
+        return pictures(y, x.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         let, x, *statistics = ctx.saved_tensors
-        to_x, to_gain, to_shift = ctx.passes.backward(_rows(gradient), let, _rows(x), *statistics)
-        return shaped(to_x, x.shape, pictures=True), to_gain, to_shift, *[None] * 3
+        to_x, to_gain, to_shift = ctx.passes.backward(rows(gradient), let, rows(x), *statistics)
+        return pictures(to_x, x.shape), to_gain, to_shift, *[None] * 3
 
 
 def normed(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: After, passes: Passes) -> Tensor:
@@ -160,6 +168,11 @@ def normed(x: Tensor, gain: Tensor, shift: Tensor, epsilon: float, after: After,
     return _Normed.apply(x, gain, shift, epsilon, after, passes)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def _rows(x: Tensor) -> Tensor:
+def rows(x: Tensor) -> Tensor:
     """(b, c, h, w) as (n, c)."""
     return laid(x, True, x.numel() // x.shape[1], x.shape[1])
+
+
+def pictures(values: Tensor, shape: torch.Size) -> Tensor:
+    """What :func:`rows` was given, of the shape (b, c, h, w) that it had."""
+    return shaped(values, shape, pictures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,33 +36,43 @@ def straight_through(x: Tensor, quantized: Tensor) -> Tensor:
     return _StraightThrough.apply(x, quantized)  # type: ignore[no-untyped-call, no-any-return]
 
 
+@dataclass(frozen=True)
+class Clip:
+    """One grid of the whole levels ``low`` to ``high``, which a whole ``zero`` has moved already, as all of a tensor is
+    clipped to it. ``factor``: see :func:`rounded`."""
+
+    scale: Tensor
+    zero: Tensor | None
+    low: float
+    high: float
+    factor: float
+
+    def gradients(self, to_scale: Tensor, outside: Tensor) -> tuple[Tensor, Tensor | None]:
+        """To scale and zero: of the sum to the scale, and of minus that of the gradients to what is outside."""
+        to_zero = None if self.zero is None else outside * self.scale.detach() * self.factor
+        return to_scale * self.factor, to_zero
+
+
 class _Clipped(torch.autograd.Function):
     """As :class:`_Rounded` of integers on one grid, clipped, with a byte per value kept; ``zero`` is whole."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, factor: float,
-        kernels: Kernels,
-    ) -> Tensor:  # fmt: skip
-        y, error = kernels.clipped(x, scale, low, high)
-        ctx.limits, ctx.factor, ctx.kernels = (low, high), factor, kernels
-        ctx.steps = steps(scale, low, high, kernels)
-        ctx.save_for_backward(error, scale)
+    def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, clip: Clip, kernels: Kernels) -> Tensor:
+        y, error = kernels.clipped(x, scale, clip.low, clip.high)
+        ctx.clip, ctx.kernels = clip, kernels
+        ctx.steps = steps(scale, clip.low, clip.high, kernels)
+        ctx.save_for_backward(error)
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        error, scale = ctx.saved_tensors
-        to_x, to_scale, to_zero = ctx.kernels.clipped_back(gradient, error, *ctx.limits)
-        to_zero = to_zero.mul_(scale).mul_(ctx.factor) if ctx.needs_input_grad[2] else None
-        return to_x, to_scale.mul_(ctx.factor), to_zero, *[None] * 4
+        to_x, *sums = ctx.kernels.clipped_back(gradient, *ctx.saved_tensors, ctx.clip.low, ctx.clip.high)
+        return to_x, *ctx.clip.gradients(*sums), None, None
 
 
-def clipped(
-    x: Tensor, scale: Tensor, zero: Tensor | None, low: float, high: float, factor: float, kernels: Kernels
-) -> Tensor:
-    """``x`` on the levels ``low`` to ``high``, moved by a whole ``zero`` already. ``factor``: see :func:`rounded`."""
-    return _Clipped.apply(x, scale, zero, low, high, factor, kernels)  # type: ignore[no-untyped-call, no-any-return]
+def clipped(x: Tensor, clip: Clip, kernels: Kernels) -> Tensor:
+    """``x`` on the grid of ``clip``."""
+    return _Clipped.apply(x, clip.scale, clip.zero, clip, kernels)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Rounded(torch.autograd.Function):

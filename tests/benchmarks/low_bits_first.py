@@ -3,12 +3,12 @@
     python -m tests.benchmarks.low_bits_first --root FOLDER [--seeds 0] [--epochs 8] [--examples 10000]
         [--runs runs/benchmarks/low_bits]
 
-FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted and fused blocks, kernels, widths,
-expansions, depths; all layers float, or all in 8 bits) is trained, its kernels are timed and an accuracy predictor is
-fitted. Widths go by fours and expansions are 3, 4 and 6, as in the mobile spaces of the literature: an 8-bit depthwise
-kernel wants multiples of 16 channels, a float one does not care. Both sides search alike: of 40,000 networks, half
-drawn, half bred (NSGA-II on predictions), the 12 of the best predicted quality within a latency are evaluated in the
-supernet, and the most accurate is taken.
+FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted blocks, kernels, widths, expansions,
+depths, activation functions, squeeze and excite; all layers float, or all in 8 bits) is trained, its kernels are timed
+and an accuracy predictor is fitted. These are the choices of the mobile spaces of the literature: an 8-bit depthwise
+kernel wants multiples of 16 channels and a float one does not care; hard swish has no 8-bit kernel. Both sides search
+alike: of 40,000 networks, half drawn, half bred (NSGA-II on predictions), the 12 of the best predicted quality within a
+latency are evaluated in the supernet, and the most accurate is taken.
 
 - float first: within ``SHARE`` of the largest float network's latency in float; then it is taken to 8 bits as it is;
 - 8 bits first: within less and less than the latency of that network in 8 bits, as long as the one found is as
@@ -59,13 +59,15 @@ model:
       width: {{choice: [12, 16, 20, 24]}}
       kernel: {{choice: [3, 5], per: block}}
       expand: {{choice: [3, 4, 6], per: block}}
-      block: {{choice: [inverted, fused], per: block}}
+      activation: {{choice: [relu, hard_swish], per: block}}
+      squeeze: {{choice: [true, false]}}
     - depth: {{choice: [1, 2, 3]}}
       width: {{choice: [24, 28, 32, 40, 48]}}
       stride: 2
       kernel: {{choice: [3, 5], per: block}}
       expand: {{choice: [3, 4, 6], per: block}}
-      block: {{choice: [inverted, fused], per: block}}
+      activation: {{choice: [relu, hard_swish], per: block}}
+      squeeze: {{choice: [true, false]}}
   head: [{{width: 64}}]
 precision: {{choice: [float, w8a8], per: network}}
 train: {{epochs: {epochs}}}

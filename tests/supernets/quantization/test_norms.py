@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,7 +12,17 @@ from torch.nn import functional as F
 from spaces import QuantSpec
 from spaces.randomness import generator
 from supernets import build
-from supernets.quantization import ACTIVATION, TOPS, activated, kernels, norms, quantize_activated, quantize_dynamic
+from supernets.quantization import (
+    ACTIVATION,
+    TOPS,
+    activated,
+    clipped_norms,
+    kernels,
+    norms,
+    quantize_activated,
+    quantize_dynamic,
+)
+from supernets.quantization.straight import Clip, clipped
 from tests.examples import mobile
 
 SPECS = [None, ACTIVATION, QuantSpec(4, signed=False, granularity="tensor")]
@@ -63,6 +73,38 @@ def test_equals_one_after_the_other(shape: tuple[int, ...], after: norms.After, 
     torch.testing.assert_close(others, gradients, rtol=1e-6, atol=1e-6)
 
 
+@settings(deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 5)] * 4).filter(lambda s: s[0] * s[2] * s[3] > 1),
+    st.sampled_from(["none", "relu", "relu6"]),
+    st.sampled_from([(0.0, 15.0), (-3.0, 12.0), (-128.0, 127.0)]),
+    st.floats(0.02, 3.0),
+    st.integers(0, 1 << 16),
+)
+def test_learned_steps_equal_one_after_the_other(
+    shape: tuple[int, ...], activation: str, ends: tuple[float, float], scale: float, seed: int
+) -> None:
+    """Errors are kept in parts of 1/250 of a step, and 1/252: so far apart may the gradients to a scale be."""
+    *inputs, gradient = random(shape, seed)
+    learned = [torch.tensor(value, dtype=torch.float64) for value in (scale, -ends[0])]
+    found = []
+    for together in (False, True):
+        x, gain, shift, step, zero = leaves = [value.clone().requires_grad_() for value in (*inputs, *learned)]
+        clip = Clip(step, zero, *ends, 0.5)
+        if together:
+            y = clipped_norms.normed(x, gain, shift, 1e-3, activation, clip, clipped_norms.EAGER_PASSES)
+        else:
+            y = F.batch_norm(x, None, None, gain, shift, training=True, eps=1e-3)
+            y = clipped(y if activation == "none" else activated(y, activation), clip, kernels.EAGER)
+        y.backward(gradient)  # type: ignore[no-untyped-call]
+        found.append([y.detach(), *(leaf.grad for leaf in leaves)])
+    (expected, *gradients), (got, *others) = found
+    assume(not ((got - expected).abs() > 1e-6).any())  # a value in the middle of two steps, or at an end of the range
+    sums = gradients.pop(3), others.pop(3)
+    assert abs(sums[0] - sums[1]) <= 0.5 * gradient.abs().sum() / 240
+    torch.testing.assert_close(others, gradients, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "precision", ["w8a8", "w8a4", "w4-lsq/a4-lsqplus", "{choice: [float, w8a8, w8a4], per: layer}"]
 )
@@ -75,16 +117,18 @@ def test_a_network_trains_alike_with_them(precision: str, activation: str, monke
     calls = []
     monkeypatch.setattr(norms, "fits", lambda _, known: known != kernels.EAGER)
     monkeypatch.setattr(norms, "compiled", lambda after: calls.append(1) or norms.EAGER_PASSES)
+    monkeypatch.setattr(clipped_norms, "compiled", lambda after: calls.append(2) or clipped_norms.EAGER_PASSES)
     found = []
     for known in (kernels.EAGER, kernels.Kernels(rounded=lambda *given: kernels.rounded(*given))):
         net = build(space, 0).train().double()
-        net.kernels = known
         with net.active(architecture):
+            net(x)  # learned steps begin
+            net.kernels = known
             loss = net(x).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad.flatten() for p in net.parameters() if p.grad is not None]
         found.append((loss.detach(), torch.cat(gradients)))
-    assert calls
+    assert set(calls) == ({1, 2} if "lsq" in precision and activation != "hard_swish" else {1})
     (loss, gradient), (other_loss, other_gradient) = found
     torch.testing.assert_close(
         other_loss, loss, rtol=1e-3, atol=0
