@@ -299,7 +299,7 @@ class Supernet(nn.Module):
         return as_read(self._selection.program, layer, y, self._store, self._activated)
 
     def _clip(self, layer: Layer, x: Tensor) -> Clip | None:
-        """How the one reader of the layer's output rounds it by learned steps; it need not then. ``None`` for others."""
+        """How the one reader of the layer's output rounds it by learned steps, which it need not then, or ``None``."""
         assert self._selection is not None
         reader = self._selection.program.alone.get(layer.path)
         if reader is None or layer.sums8 or not _simple(layer):
