@@ -16,6 +16,7 @@ from nas.report.words import networks
 from nas.result import Verified, result
 from nas.run import REPORT, RESULT, Run
 from nas.stages import contract, harmless
+from nas.stages.around import Around
 from nas.stages.baselines import baselines, plans
 from nas.stages.fit import fitted
 from nas.stages.profile import profiled
@@ -154,7 +155,9 @@ class _Pipeline:
     ) -> Verified:  # fmt: skip
         with self._stage(6, "verify", "finalists as files, on the device") as progress:
             verifier = Verifier(self.asked, self.run_, evaluate, predict, progress, self.terminal.warn, self.remeasure)
-            rows = contract.finalists(verifier, distinct(found["main"]), budget, self.asked.search.finalists)
+            different = distinct(found["main"])
+            around = Around(verifier, different, seed_for(self.seed, "around"))
+            rows = contract.finalists(verifier, around, different, budget, aimed, self.asked.search.finalists)
             best = contract.choose(rows, budget) or rows[0]
             compared = baselines(verifier, found, budget, aimed, best) if self.asked.search.baselines else []
             table = list({row["key"]: row for row in [*rows, *(b["row"] for b in compared)]}.values())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from nas.deliver import ProofFailed
 from nas.report.words import order
-from nas.stages.search import pareto, within
+from nas.stages.search import pareto
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
 
 ROUNDS = 4  # of finalists, while too few keep the budget
 ENOUGH = 2  # finalists that keep it: the last measurement may still refute one
+ROOM = 1.02  # limits that measurements would raise by less are left as they are
 FLOAT_LAYERS, FLOAT_TIMED = 3, 4  # fronts of float-only networks looked through, and how many good ones are timed
+Candidates = Callable[[Mapping[str, float]], Sequence[Result]]
+"""From limits of predicted costs to results that keep them."""
 
 
 def latency_ms(row: Row) -> float:
@@ -28,24 +31,38 @@ def holds(row: Row, budget: Mapping[str, float]) -> bool:
     return all(values[name] <= limit for name, limit in budget.items())
 
 
-def finalists(verifier: Verifier, results: Sequence[Result], budget: Mapping[str, float], count: int) -> list[Row]:
-    """Verified rows of the best candidates; while too few keep the budget, more rounds of ones predicted to be smaller.
+def finalists(
+    verifier: Verifier, candidates: Candidates, results: Sequence[Result], budget: Mapping[str, float],
+    aimed: Mapping[str, float], count: int,
+) -> list[Row]:  # fmt: skip
+    """Verified rows of the best of the ``candidates`` within some limits: at first those ``aimed`` at, then others.
 
-    Every finalist is timed twice. Raises :class:`ProofFailed` if none of the networks could be delivered.
+    While too few keep the budget, ones predicted to be smaller; where all that was measured leaves some of it, larger
+    ones. Every finalist is timed twice. Raises :class:`ProofFailed` if none of the networks could be delivered.
     """
-    limits = dict(budget)
+    limits = dict(aimed)
     tried: dict[str, Row] = {}
+    kept: list[Row] = []
+    enough = False
     for _ in range(ROUNDS):
-        left = [r for r in within(results, limits) if r.architecture.key not in tried.keys() | verifier.refused.keys()]
-        if not left:
+        known = tried.keys() | verifier.refused.keys()
+        left = [r for r in candidates(limits) if r.architecture.key not in known]
+        best = verifier.best(left, count) if left else []
+        if enough:  # larger ones are of use only if they are better
+            best = [r for r in best if verifier.score(r) > max(row["score"] for row in kept)]
+        if not best:
             break
-        tried |= {row["key"]: row for row in verifier.verify([r.architecture for r in verifier.best(left, count)])}
+        tried |= {row["key"]: row for row in verifier.verify([r.architecture for r in best])}
         verifier.confirm(list(tried.values()))
-        if sum(holds(row, budget) for row in tried.values()) >= min(ENOUGH, count):
+        trusted = {name: limit * _trust(name, tried.values()) for name, limit in budget.items()}
+        kept = [row for row in tried.values() if holds(row, budget)]
+        enough = len(kept) >= min(ENOUGH, count)
+        if not enough:
+            limits = {name: min(limits[name] * 0.97, limit) for name, limit in trusted.items()}
+        elif any(limit > limits[name] * ROOM for name, limit in trusted.items()):
+            limits = {name: max(limits[name], limit) for name, limit in trusted.items()}
+        else:
             break
-        limits = {
-            name: min(limits[name] * 0.97, limit * _trust(name, tried.values())) for name, limit in budget.items()
-        }
     if not any(holds(row, budget) for row in tried.values()):
         # Nothing keeps the budget: show the nearest, which are the fastest.
         fastest = sorted(results, key=lambda r: (r.values["latency_ms"], r.architecture.key))[:2]

@@ -24,9 +24,11 @@ _KIND = re.compile(r"(precision(?:\.[a-z]+)*|[a-z_]+)(?:\.\d+)*$")  # what follo
 
 @dataclass(frozen=True)
 class AccuracyPredictor:
-    """Learned from ``n`` evaluated subnets of a space; see :func:`fit`."""
+    """Learned from evaluated subnets of a space; see :func:`fit`. ``known``: their features (n, d), signals (n,) and
+    accuracies in percent (n,)."""
 
     space: Space
+    known: tuple[Floats, Floats, Floats]
     process: Any
     center: Floats
     spread: Floats
@@ -42,6 +44,14 @@ class AccuracyPredictor:
     def accuracy(self, signal: Floats) -> Floats:
         """Accuracy in percent (n,) that subnets of such a signal had: a monotone curve, so the order stays."""
         return np.interp(signal, self.knots, self.accuracies)
+
+    def taught(
+        self, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats
+    ) -> AccuracyPredictor:
+        """One that knows these subnets too, as :func:`fit` takes them."""
+        new = features(self.space, networks), signal(log_likelihood), accuracy
+        x, y, accuracies = (np.concatenate(pair) for pair in zip(self.known, new, strict=True))
+        return _fitted(self.space, x, y, accuracies)
 
 
 def signal(log_likelihood: Floats) -> Floats:
@@ -68,6 +78,10 @@ def fit(
     space: Space, networks: Batch | list[Architecture], log_likelihood: Floats, accuracy: Floats
 ) -> AccuracyPredictor:
     """Fit to evaluated subnets: mean log-likelihood in nats (n,) and accuracy in percent (n,). Deterministic."""
+    return _fitted(space, features(space, networks), signal(log_likelihood), accuracy)
+
+
+def _fitted(space: Space, x: Floats, y: Floats, accuracy: Floats) -> AccuracyPredictor:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
@@ -75,7 +89,6 @@ def fit(
 
     from predictors.accuracy.grouped import GroupedRBF  # scikit-learn takes a second to import
 
-    x, y = features(space, networks), signal(log_likelihood)
     center, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     numbers = groups(space)
     scales = np.full(numbers.max() + 1, np.sqrt(numbers.max() + 1.0))
@@ -85,4 +98,4 @@ def fit(
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too
         process.fit((x - center) / spread, y)
     curve = IsotonicRegression().fit(y, accuracy)
-    return AccuracyPredictor(space, process, center, spread, curve.X_thresholds_, curve.y_thresholds_)
+    return AccuracyPredictor(space, (x, y, accuracy), process, center, spread, curve.X_thresholds_, curve.y_thresholds_)
