@@ -42,22 +42,23 @@ def finalists(
     """
     limits = dict(aimed)
     tried: dict[str, Row] = {}
-    kept: list[Row] = []
-    enough = False
+    offered: list[Result] = []
+    kept: list[Result] = []
     for _ in range(ROUNDS):
+        enough = len(kept) >= min(ENOUGH, count)
         known = tried.keys() | verifier.refused.keys()
         left = [r for r in candidates(limits) if r.architecture.key not in known]
         best = verifier.best(left, count) if left else []
         if enough:  # larger ones are of use only if they are better
-            best = [r for r in best if verifier.score(r) > max(row["score"] for row in kept)]
+            best = [r for r in best if verifier.order(r) > max(map(verifier.order, kept))]
         if not best:
             break
         tried |= {row["key"]: row for row in verifier.verify([r.architecture for r in best])}
         verifier.confirm(list(tried.values()))
+        offered = [*offered, *best]
+        kept = [r for r in offered if (row := tried.get(r.architecture.key)) and holds(row, budget)]
         trusted = {name: limit * _trust(name, tried.values()) for name, limit in budget.items()}
-        kept = [row for row in tried.values() if holds(row, budget)]
-        enough = len(kept) >= min(ENOUGH, count)
-        if not enough:
+        if len(kept) < min(ENOUGH, count):
             limits = {name: min(limits[name] * 0.97, limit) for name, limit in trusted.items()}
         elif any(limit > limits[name] * ROOM for name, limit in trusted.items()):
             limits = {name: max(limits[name], limit) for name, limit in trusted.items()}
