@@ -54,7 +54,8 @@ class Verifier:
         self._anchors = Anchors.of(self.asked.space, latency.table, self._target)
         self._times = Measurements(self._anchors.guard)
         self._recorded = deque(self.run.ledger.of("measurement"))
-        self._known = {r["key"]: Quality(r["accuracy"], r["log_likelihood"]) for r in self.run.ledger.of("check")}
+        self._checks = {r["key"]: Quality(r["accuracy"], r["log_likelihood"]) for r in self.run.ledger.of("check")}
+        self._known: dict[str, Quality] = {}  # what was asked for since: decisions are those of the run that stopped
         self._predictor = self.predict.accuracy
         self._predicted: dict[str, float] = {}  # by the predictor as it is now
         self._tested = {r["key"]: r for r in self.run.ledger.of("test")}
@@ -62,10 +63,11 @@ class Verifier:
     def quality(self, architecture: Architecture) -> Quality:
         """Validation quality in the supernet."""
         key = architecture.key
-        if key not in self._known:
-            found = self._known[key] = self.evaluate(architecture)
-            self.run.ledger.append("check", key=key, accuracy=found.accuracy, log_likelihood=found.log_likelihood)
-        return self._known[key]
+        if key not in self._checks:
+            found = self._checks[key] = self.evaluate(architecture)
+            if math.isfinite(found.log_likelihood):  # no other number is written as JSON
+                self.run.ledger.append("check", key=key, accuracy=found.accuracy, log_likelihood=found.log_likelihood)
+        return self._known.setdefault(key, self._checks[key])
 
     def learn(self, architectures: Sequence[Architecture]) -> AccuracyPredictor:
         """A predictor that knows the quality of these too, by which scores are made from now on."""
@@ -78,8 +80,10 @@ class Verifier:
         return self._predictor
 
     def best(self, results: Sequence[Result], count: int) -> list[Result]:
-        """The ``count`` best of the first candidates by :meth:`order`, best first."""
-        checked = results[:CHECKED]
+        """The ``count`` best by :meth:`order`, best first, of those checked already and of the first others."""
+        known = [r for r in results if r.architecture.key in self._known]
+        others = [r for r in results if r.architecture.key not in self._known]
+        checked = known + others[: max(0, CHECKED - len(known))]
         for done, result in enumerate(checked, 1):
             self.quality(result.architecture)
             self.progress("candidate", done, len(checked))

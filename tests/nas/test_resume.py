@@ -20,7 +20,7 @@ from nas.ledger import Ledger
 from tests.nas.children import noted, run
 from tests.nas.tiny import TINY, Finished
 
-FACTS = ("budget", "tell", "export", "measurement", "test", "done")
+FACTS = ("budget", "tell", "check", "export", "measurement", "test", "done")
 TRAIN, PROFILE, FIT, SEARCH, VERIFY = 2, 3, 4, 5, 6
 
 
@@ -124,6 +124,7 @@ def test_a_run_killed_in_every_stage_ends_like_one_that_was_not(whole: Work, tmp
         (PROFILE, "session", 50),  # a batch of calls and its anchors
         (FIT, "evaluation", 11),  # saved after every tenth
         (SEARCH, "prediction", 1),  # a batch of trials
+        (VERIFY, "evaluation", 2),  # a check, or that of an export's proof
         (VERIFY, "export", 1),
         (VERIFY, "measurement", 1),
     ):
