@@ -78,7 +78,7 @@ def deliver(asked: Experiment, evaluate: Evaluator, architecture: Architecture, 
     examples = _examples(evaluate.dataset)
     in_supernet = evaluate.logits(architecture, examples, calibration)
     with torch.no_grad():
-        extracted = torch.cat([network(part) for part in torch.split(examples.images, evaluate.chunk)])
+        extracted = torch.cat([network(part) for part in torch.split(examples.images, evaluate.chunk(architecture))])
     from_file = torch.from_numpy(run_file(model, examples.images.numpy(), target))
     task = evaluate.dataset.task
     agreement = _agreement(architecture, task, in_supernet, (extracted, from_file), examples.labels)
