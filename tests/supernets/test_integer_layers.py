@@ -94,7 +94,7 @@ def test_integer_layers_agree_on_equal_inputs(name: str) -> None:
             codes, _ = weight_codes(net.weighted(y.path).active(y), y.precision.weight)
             assert torch.equal(codes.to(torch.int8), module.codes)
             with torch.no_grad(), net.active(architecture, calibration):
-                ours, theirs = net._weighted(y, given[y.path]), module(given[y.path])
+                ours, theirs = net.computed(y, given[y.path]), module(given[y.path])
             if not y.out8 or y.activation != "none":
                 compared += theirs.numel()
                 assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max().clamp_min(1)))

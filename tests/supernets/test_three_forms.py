@@ -96,7 +96,7 @@ class Forms:
         else:
             x = inputs[0].flatten(1) if layer.kind == "linear" else inputs[0]
             with torch.no_grad(), self.net.active(self.architecture, self.calibration):
-                pair = self.net._weighted(layer, x), self.plain.module(layer.path)(x)
+                pair = self.net.computed(layer, x), self.plain.module(layer.path)(x)
         return (pair[0].relu(), pair[1].relu()) if layer.activation == "relu" else pair
 
 
