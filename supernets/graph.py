@@ -61,7 +61,7 @@ class Program:
 
     ``kept``: tensors stored in 8 bits; ``rounded``: others, after a ReLU, that no reader keeps as it is;
     ``narrow``: of those in 8 bits, the spec of fewer that all readers round them to, which training does at once;
-    ``alone``: of those that a layer rounds by itself and nothing else reads, that layer;
+    ``alone``: of those in no 8 bits that a layer rounds by itself and nothing else reads, that layer;
     ``done``: after each layer, the tensors that no later one reads; ``size``: height and width that the input is
     brought to, ``None`` to take it as it is.
     """
@@ -86,7 +86,7 @@ def program(layers: Sequence[Layer], resized: bool) -> Program:
     first = next(layer for layer in layers if layer.inputs[0] == INPUT)
     size = (first.h, first.w) if resized else None
     kept, rounded = frozenset(stored8(layers)), _rounded(layers)
-    return Program(tuple(layers), kept, rounded, _narrow(layers), _alone(layers), tuple(reversed(done)), size)
+    return Program(tuple(layers), kept, rounded, _narrow(layers), _alone(layers, kept), tuple(reversed(done)), size)
 
 
 def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
@@ -96,12 +96,12 @@ def _rounded(layers: Sequence[Layer]) -> frozenset[str]:
     return frozenset(y.path for y in layers if y.activation in TOPS and y.path in found)
 
 
-def _alone(layers: Sequence[Layer]) -> dict[str, Layer]:
+def _alone(layers: Sequence[Layer], kept: frozenset[str]) -> dict[str, Layer]:
     readers: dict[str, list[Layer]] = {}
     for y in layers:
         for name in y.inputs:
             readers.setdefault(name, []).append(y)
-    only = {name: ys[0] for name, ys in readers.items() if len(ys) == 1}
+    only = {name: ys[0] for name, ys in readers.items() if len(ys) == 1 and name not in kept}
     return {name: y for name, y in only.items() if y.precision.input is not None and not y.precision.integer}
 
 
@@ -147,9 +147,9 @@ def run(
 
     ``seen`` is called with the name and the value of the input, and of each layer's output, as it is made.
 
-    ``weighted`` computes a layer that has parameters, up to its activation function; ``store`` makes of a tensor that
-    is stored in 8 bits, and the name of its activation function, the values that its readers see; ``finish`` may do
-    what :func:`finished` does. Shapes: one input is
+    ``weighted`` computes a layer that has parameters, up to its activation function or what ``finish`` takes; ``store``
+    makes of a tensor that is stored in 8 bits, and the name of its activation function, the values that its readers
+    see; ``finish`` makes of what a layer computed what readers see, as :func:`finished` does. Shapes: one input is
     a picture (b, c, h, w) or sequences of token numbers, (b, t) or (b, sequences, t); several inputs are sequences
     (b, t), which may differ in length. The output is a picture, (b, t, values) of sequences, else (b, values); of a
     traced network what that gave.

@@ -12,6 +12,7 @@ round on, they were 1.5 points better and 1.2 worse: what the predictor is taugh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,10 +24,12 @@ from spaces import Architecture, Batch, moves
 from spaces.architecture import Codes
 from spaces.randomness import generator
 
-ROUNDS, EACH = 10, 5  # of checks, and how many in each
-OF_SEARCH = 4  # of the rounds, before networks are bred
+EACH = 5  # networks that are checked in a round
+OF_SEARCH = 4  # rounds of what the search found
+BRED, PATIENCE = 16, 4  # most rounds of bred ones, and how many in a row may find nothing better
+MOST = EACH * (OF_SEARCH + BRED)
+MORE = 4  # most rounds of further calls, with other limits
 APART = 3  # choices that networks of a round differ by, so that each of them tells something
-MORE = 2  # rounds of further calls, with other limits
 POPULATION, GENERATIONS = 50, 10
 CHILDREN, MUTANTS = 300, 6  # in a generation, of all pairs, and of each member
 
@@ -38,43 +41,46 @@ class Around:
         self._verifier, self._results, self._seed = verifier, list(results), seed
         self._space = verifier.asked.searched
         self._checked: dict[str, Architecture] = {}
-        self._rounds = 0
 
     def __call__(self, limits: Mapping[str, float]) -> list[Result]:
-        """Results within ``limits`` that were checked, best first by prediction; if they are few, others of the search
-        follow."""
-        last = self._rounds + (MORE if self._rounds else ROUNDS)
+        """Results within ``limits`` that were checked; if they are few, the best others of the search follow."""
         pool = self._space.batch([r.architecture for r in within(self._results, limits)]).codes
-        while self._rounds < last and len(pool):
-            if self._rounds >= OF_SEARCH:
-                pool = self._bred(pool[: 2 * POPULATION], limits)
-            new = self._different(pool)
-            self._rounds += 1
-            if new:
-                self._check(new, last)
-            elif self._rounds > OF_SEARCH:
-                break
+        if not self._checked:
+            for _ in range(OF_SEARCH):
+                self._check(self._different(pool))
+            self._breed(pool, limits, BRED)
+        else:
+            self._breed(pool, limits, MORE)
         found = within(self._results, limits)
         checked = [r for r in found if r.architecture.key in self._checked]
         others = [r for r in found if r.architecture.key not in self._checked]
         return checked + others[: max(0, 2 * EACH - len(checked))]
 
-    def _different(self, pool: Codes) -> list[Architecture]:
-        """The first ones of the pool that were not checked, apart from each other."""
-        rows: list[Codes] = []
-        found: list[Architecture] = []
-        for row, architecture in zip(pool, Batch(self._space, pool), strict=True):
-            if len(found) == EACH:
+    def _breed(self, pool: Codes, limits: Mapping[str, float], rounds: int) -> None:
+        """Check bred ones until they are no better than those before."""
+        best, stale = -math.inf, 0
+        for _ in range(rounds):
+            pool = self._bred(pool[: 2 * POPULATION], limits) if len(pool) else pool
+            new = self._different(pool)
+            if not new or stale == PATIENCE:
                 break
-            apart = min((int((row != other).sum()) for other in rows), default=APART)
-            if apart >= APART and architecture.key not in self._checked:
-                rows.append(row)
-                found.append(architecture)
-        return found
+            reached = self._check(new)
+            best, stale = max(best, reached), 0 if reached > best else stale + 1
+
+    def _different(self, pool: Codes) -> list[Architecture]:
+        """The first ones of the pool that were not checked, apart from each other as far as there are such."""
+        batch = Batch(self._space, pool)
+        new = [i for i in range(len(pool)) if batch[i].key not in self._checked]
+        found: list[int] = []
+        for i in new:
+            if len(found) < EACH and all((pool[i] != pool[j]).sum() >= APART for j in found):
+                found.append(i)
+        found += [i for i in new if i not in found][: EACH - len(found)]
+        return [batch[i] for i in found]
 
     def _bred(self, pool: Codes, limits: Mapping[str, float]) -> Codes:
         """The best by prediction after some generations, best first."""
-        rng = generator(self._seed, "around", self._rounds)
+        rng = generator(self._seed, "around", len(self._checked))
         predictor = self._verifier.learn([])
         for _ in range(GENERATIONS):
             a, b = rng.integers(len(pool), size=(2, CHILDREN))
@@ -83,22 +89,24 @@ class Around:
             every = np.unique(np.concatenate([pool, children, *mutants]), axis=0)
             batch = Batch(self._space, every)
             good = np.ones(len(batch), np.bool_)
-            for name, costs in self._verifier.predict.ahead(batch, list(limits)).items():
-                good &= costs <= limits[name]
+            costs = self._verifier.predict.ahead(batch, list(limits))
+            for name, limit in limits.items():
+                good &= costs[name] <= limit
             every, quality = every[good], predictor.predict(batch)[0][good]
             pool = every[np.argsort(-quality, kind="stable")[:POPULATION]]
             if not len(pool):
                 break
         return pool
 
-    def _check(self, new: Sequence[Architecture], last: int) -> None:
-        """Measure their quality, and learn from it."""
+    def _check(self, new: Sequence[Architecture]) -> float:
+        """Measure their quality, and learn from it; the best log-likelihood among them."""
         verifier, known = self._verifier, {r.architecture.key for r in self._results}
         for architecture in new:
             verifier.quality(architecture)
             self._checked[architecture.key] = architecture
-            verifier.progress("candidate", len(self._checked), len(self._checked) + EACH * (last - self._rounds))
+            verifier.progress("candidate", len(self._checked), max(MOST, len(self._checked)))
         verifier.learn(new)
-        values = verifier.predict(list(new))
+        values = verifier.predict(list(new)) if new else []
         found = [(a, v) for a, v in zip(new, values, strict=True) if a.key not in known]
         self._results += [Result(len(self._results) + i, a, v) for i, (a, v) in enumerate(found)]
+        return max((verifier.quality(a).log_likelihood for a in new), default=-math.inf)

@@ -12,7 +12,7 @@ from nas.stages.search import pareto
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
 
-ROUNDS = 4  # of finalists, while too few keep the budget
+ROUNDS = 4  # of finalists, while too few keep the budget or much of it is left
 ENOUGH = 2  # finalists that keep it: the last measurement may still refute one
 ROOM = 1.02  # limits that measurements would raise by less are left as they are
 FLOAT_LAYERS, FLOAT_TIMED = 3, 4  # fronts of float-only networks looked through, and how many good ones are timed
@@ -60,7 +60,7 @@ def finalists(
         trusted = {name: limit * _trust(name, tried.values()) for name, limit in budget.items()}
         if len(kept) < min(ENOUGH, count):
             limits = {name: min(limits[name] * 0.97, limit) for name, limit in trusted.items()}
-        elif any(limit > limits[name] * ROOM for name, limit in trusted.items()):
+        elif verifier.remeasure and any(limit > limits[name] * ROOM for name, limit in trusted.items()):
             limits = {name: max(limits[name], limit) for name, limit in trusted.items()}
         else:
             break

@@ -28,7 +28,7 @@ from nas.verify import Anchors, Measurements, Round, measured
 from predictors.accuracy import AccuracyPredictor, signal
 from spaces import Architecture
 
-CHECKED = 40  # candidates whose quality is checked in the supernet before any is exported
+CHECKED = 40  # candidates of a search whose quality is checked in the supernet, where none were yet
 
 Row = dict[str, Any]
 
@@ -48,7 +48,8 @@ class Verifier:
 
     def __post_init__(self) -> None:
         self._exported = {r["key"]: r for r in self.run.ledger.of("export")}
-        self.refused = {r["key"]: str(r["reason"]) for r in self.run.ledger.of("refused")}
+        self._refusals = {r["key"]: str(r["reason"]) for r in self.run.ledger.of("refused")}
+        self.refused: dict[str, str] = {}  # key -> reason, of those that were asked for since
         latency = self.predict.latency
         self._target = self.asked.device.target()
         self._anchors = Anchors.of(self.asked.space, latency.table, self._target)
@@ -87,7 +88,8 @@ class Verifier:
         for done, result in enumerate(checked, 1):
             self.quality(result.architecture)
             self.progress("candidate", done, len(checked))
-        return sorted(checked, key=self.order, reverse=True)[:count]
+        usable = [r for r in checked if math.isfinite(self.quality(r.architecture).log_likelihood)]
+        return sorted(usable, key=self.order, reverse=True)[:count]
 
     def order(self, result: Result) -> tuple[float, float, str]:
         """To compare candidates: the score, and among equals validation accuracy."""
@@ -139,6 +141,8 @@ class Verifier:
 
     def _export(self, architecture: Architecture) -> None:
         key = architecture.key
+        if key in self._refusals:
+            self.refused[key] = self._refusals[key]
         if key in self._exported or key in self.refused:
             return
         try:
@@ -163,11 +167,11 @@ class Verifier:
     def _measure(self, keys: Sequence[str]) -> None:
         if not self.remeasure:
             return
-        if self._recorded and set(self._recorded[0]["sessions_ms"]) == set(keys):
+        while self._recorded:  # what a run of an older version asked besides is passed over
             recorded = self._recorded.popleft()
-            self._times.add(Round(recorded["sessions_ms"], recorded["levels"]))
-            return
-        self._recorded.clear()
+            if set(recorded["sessions_ms"]) == set(keys):
+                self._times.add(Round(recorded["sessions_ms"], recorded["levels"]))
+                return
         found = measured({key: self._model(key) for key in keys}, self._target, self._anchors)
         self.run.ledger.append("measurement", sessions_ms=found.sessions_ms, levels=found.levels)
         self._times.add(found)

@@ -3,16 +3,16 @@
     python -m tests.benchmarks.low_bits_first --root FOLDER [--seeds 0] [--epochs 8] [--examples 10000]
         [--runs runs/benchmarks/low_bits]
 
-FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted blocks, kernels, widths, expansions,
-depths, activation functions, squeeze and excite; all layers float, or all in 8 bits) is trained, its kernels are timed
-and an accuracy predictor is fitted. These are the choices of the mobile spaces of the literature: an 8-bit depthwise
-kernel wants multiples of 16 channels and a float one does not care; hard swish has no 8-bit kernel. Both sides search
-alike: of 40,000 networks, half drawn, half bred (NSGA-II on predictions), the 12 of the best predicted quality within a
-latency are evaluated in the supernet, and the most accurate is taken.
+FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted and fused blocks, kernels, widths,
+expansions, depths; all layers float, or all in 8 bits) is trained, its kernels are timed and an accuracy predictor is
+fitted. Widths go by fours and expansions are 3, 4 and 6, as in the mobile spaces of the literature: an 8-bit depthwise
+kernel wants multiples of 16 channels, a float one does not care. Both sides search alike: of 40,000 networks, half
+drawn, half bred (NSGA-II on predictions), the 12 of the best predicted quality within a latency are evaluated in the
+supernet, and the most accurate is taken.
 
 - float first: within ``SHARE`` of the largest float network's latency in float; then it is taken to 8 bits as it is;
 - 8 bits first: within less and less than the latency of that network in 8 bits, as long as the one found is as
-  accurate in 8 bits as that network.
+  accurate in 8 bits as that network, to 0.3 points.
 
 Both are exported, proved, timed side by side in fresh sessions, and tested on images that nobody has seen.
 Asked: at least 1.5 times as fast, accuracy within 0.3 points, 3 seeds (Wang et al. 2023, SpaceEvo, section 2). What a
@@ -59,15 +59,13 @@ model:
       width: {{choice: [12, 16, 20, 24]}}
       kernel: {{choice: [3, 5], per: block}}
       expand: {{choice: [3, 4, 6], per: block}}
-      activation: {{choice: [relu, hard_swish], per: block}}
-      squeeze: {{choice: [true, false]}}
+      block: {{choice: [inverted, fused], per: block}}
     - depth: {{choice: [1, 2, 3]}}
       width: {{choice: [24, 28, 32, 40, 48]}}
       stride: 2
       kernel: {{choice: [3, 5], per: block}}
       expand: {{choice: [3, 4, 6], per: block}}
-      activation: {{choice: [relu, hard_swish], per: block}}
-      squeeze: {{choice: [true, false]}}
+      block: {{choice: [inverted, fused], per: block}}
   head: [{{width: 64}}]
 precision: {{choice: [float, w8a8], per: network}}
 train: {{epochs: {epochs}}}
@@ -75,6 +73,7 @@ search: {{budget: {{latency_share: 0.3}}, evaluations: 200}}
 """
 DRAWN, BRED, TRIED = 10_000, 20_000, 12
 SHARE, STEP = 0.15, 1.1
+ALLOWED = 0.3  # points of validation accuracy that count as none
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 
@@ -140,7 +139,7 @@ def effect(given: argparse.Namespace, seed: int) -> Row:
     in_float = side.best("float", SHARE * side.latency_ms(side.space.largest))
     low = searched = side.space.architecture({**in_float, "precision": "w8a8"})
     limit = side.latency_ms(low)
-    while side.accuracy(searched) >= side.accuracy(low):
+    while side.accuracy(searched) >= side.accuracy(low) - ALLOWED:
         kept_so_far, limit = searched, limit / STEP
         searched = side.best("w8a8", limit)
     searched = kept_so_far

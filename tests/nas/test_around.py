@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.data import Quality
-from nas.stages.around import EACH, MORE, OF_SEARCH, ROUNDS, Around
+from nas.stages.around import EACH, MORE, MOST, OF_SEARCH, Around
 from nas.stages.verifier import Verifier
 from nas.strategies import Result
 from predictors.accuracy import AccuracyPredictor, fit
-from spaces import Architecture, Batch
+from spaces import Architecture, Batch, Space
 from spaces.load import from_text
 from spaces.randomness import generator
 
@@ -43,19 +43,21 @@ def truth(architecture: Architecture) -> Quality:
 class World:
     """Stands for the verifier."""
 
-    def __init__(self, taught: int = 20, bad: Sequence[str] = ()) -> None:
-        self.asked, self.predict, self.bad = SimpleNamespace(searched=SPACE), self, bad
-        known = [truth(a) for a in DRAWN[:taught]]
-        self.accuracy = fit(
-            SPACE, DRAWN[:taught], *np.array([(q.log_likelihood, q.accuracy) for q in known]).T  # type: ignore[arg-type]
-        )  # fmt: skip
+    def __init__(self, taught: int = 20, bad: Sequence[str] = (), space: Space = SPACE) -> None:
+        self.asked, self.predict, self.bad = SimpleNamespace(searched=space), self, bad
+        self.drawn = DRAWN if space is SPACE else space.sample_many(taught, generator(0, "test.around"))
+        known = self.drawn[:taught]
+        likelihood, accuracy = np.array([(q.log_likelihood, q.accuracy) for q in map(truth, known)]).T
+        self.accuracy = fit(space, known, likelihood, accuracy)
         self.checked: list[str] = []
         self._predictor, self._predicted = self.accuracy, dict[str, float]()
 
     def progress(self, what: str, done: int, total: int) -> None:
+        """As a terminal would."""
         assert done <= total
 
     def quality(self, architecture: Architecture) -> Quality:
+        """Counted."""
         if architecture.key not in self.checked:
             self.checked.append(architecture.key)
         return Quality(0.0, math.nan) if architecture.key in self.bad else truth(architecture)
@@ -65,19 +67,22 @@ class World:
         return Verifier.learn(cast(Verifier, self), architectures)
 
     def ahead(self, batch: Batch, names: Sequence[str]) -> Mapping[str, Any]:
-        costs = SPACE.cost(batch)
-        return {name: costs["macs" if name == "latency_ms" else name].astype(float) for name in names}
+        """All that is counted, as the predictors do where any of that is asked for."""
+        costs = self.asked.searched.cost(batch)
+        return {name: column.astype(float) for name, column in {**costs, "latency_ms": costs["macs"]}.items()}
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
-        batch = SPACE.batch(list(architectures))
-        quality, latency = self.accuracy.predict(batch)[0], self.ahead(batch, ["latency_ms"])["latency_ms"]
-        return [{"quality": float(q), "latency_ms": float(ms)} for q, ms in zip(quality, latency, strict=True)]
+        batch = self.asked.searched.batch(list(architectures))
+        columns = {**self.ahead(batch, []), "quality": self.accuracy.predict(batch)[0]}
+        return [{name: float(column[i]) for name, column in columns.items()} for i in range(len(batch))]
 
     def results(self) -> list[Result]:
         """Of a search that drew at random."""
-        return [Result(i, a, v) for i, (a, v) in enumerate(zip(DRAWN, self(DRAWN), strict=True))]
+        drawn = list(dict.fromkeys(self.drawn))
+        return [Result(i, a, v) for i, (a, v) in enumerate(zip(drawn, self(drawn), strict=True))]
 
     def around(self, seed: int = 0) -> Around:
+        """What is tested."""
         return Around(cast(Verifier, self), self.results(), seed)
 
 
@@ -93,7 +98,7 @@ def test_candidates_keep_the_limits_and_few_are_checked(share: float, seed: int)
     found = look(limits)
     assert found
     assert all(r.values["latency_ms"] <= limits["latency_ms"] for r in found)
-    assert len(world.checked) <= ROUNDS * EACH
+    assert len(world.checked) <= MOST
     keys = [r.architecture.key for r in found]
     assert len(set(keys)) == len(keys)
     before = len(world.checked)
@@ -116,6 +121,24 @@ def test_it_finds_better_ones_than_the_search_had() -> None:
 def test_the_same_seed_finds_the_same() -> None:
     first, again = ([r.architecture.key for r in World().around()(LIMIT)] for _ in range(2))
     assert first == again
+
+
+@pytest.mark.parametrize("name", ["parameters", "size_bytes"])
+def test_any_cost_may_be_limited(name: str) -> None:
+    world = World()
+    limit = float(np.quantile([v[name] for v in world(DRAWN)], 0.5))
+    found = world.around()({name: limit, **LIMIT})
+    assert len(world.checked) > OF_SEARCH * EACH
+    assert all(v[name] <= limit for v in world([r.architecture for r in found]))
+
+
+def test_a_space_of_two_choices_is_looked_at_too() -> None:
+    """No two of its networks differ in three choices: a round takes what there is."""
+    stage = "{depth: 1, width: {choice: [4, 8, 12, 16]}, kernel: {choice: [1, 3, 5]}}"
+    space = from_text(f"model: {{family: convnet, input: [1, 8, 8], classes: 10, stages: [{stage}]}}")
+    world = World(space=space)
+    world.around()({})
+    assert len(world.checked) == space.size
 
 
 def test_without_limits_and_without_results() -> None:

@@ -53,8 +53,7 @@ class Device:
     def order(self, result: Result) -> tuple[float, float, str]:
         return result.values["quality"], 0.0, result.architecture.key
 
-    def score(self, result: Result) -> float:
-        return result.values["quality"]
+    remeasure = True
 
     def quality(self, architecture: Architecture) -> Quality:
         return Quality(self.accuracy(self.results[architecture.key].values["quality"]), -1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from spaces import QuantSpec
 from spaces.randomness import generator
 from supernets import build
+from supernets.graph import program
 from supernets.quantization import (
     ACTIVATION,
     TOPS,
@@ -134,3 +137,18 @@ def test_a_network_trains_alike_with_them(precision: str, activation: str, monke
         other_loss, loss, rtol=1e-3, atol=0
     )  # few values in the middle of two steps go elsewhere
     assert (other_gradient - gradient).norm() < 2e-3 * gradient.norm()
+
+
+def test_what_is_stored_in_eight_bits_is_not_rounded_together_with_a_norm() -> None:
+    """A reader's learned steps come after the storing then, as in evaluation."""
+    space = mobile("{choice: [float, w8a8, w4-lsq/a4-lsqplus], per: layer}", "relu")
+    alone = 0
+    for architecture in space.sample_many(40, generator(0, "test.norms")):
+        made = program(build(space, 0).layers(architecture), resized=False)
+        stored = {y.path for y in made.layers if y.out8}
+        assert stored == made.kept & {y.path for y in made.layers}
+        assert not made.alone.keys() & made.kept
+        alone += len(made.alone)
+        readers = Counter(name for y in made.layers for name in y.inputs)
+        assert all(readers[name] == 1 for name in made.alone)
+    assert alone
