@@ -220,11 +220,13 @@ def test_the_settings_of_the_run_mean_the_same_again(finished: Finished) -> None
 
 def test_a_search_may_ask_the_supernet_itself_and_limit_counted_costs(finished: Finished, runs: Path) -> None:
     """With a strategy of ours nothing outside a counted limit is evaluated; the files keep it."""
-    network = experiment.load(finished.source).space.largest
-    most = 0.4 * float(energy_pj(experiment.load(finished.source).space.batch([network]))[0])
+    space = experiment.load(finished.source).space
+    most = 0.4 * float(energy_pj(space.batch([space.largest]))[0])
+    fewer = 0.8 * float(space.cost([space.largest])["parameters"][0])
     document = yaml.safe_load(finished.source.read_text(encoding="utf-8"))
     document["search"] |= {
-        "strategy": "regularized_evolution", "evaluator": "supernet", "trials": 40, "budget": {"energy_pj": most},
+        "strategy": "regularized_evolution", "evaluator": "supernet", "trials": 40,
+        "budget": {"energy_pj": most, "parameters": fewer},
         "objectives": ["quality", "latency_ms", "energy_pj"],
     }  # fmt: skip
     source = runs.parent / "energy.yaml"
@@ -233,4 +235,5 @@ def test_a_search_may_ask_the_supernet_itself_and_limit_counted_costs(finished: 
     assert found["budget_met"]
     assert found["wasted"]["main"] == found["wasted"]["random"] == 0.0
     assert all(row["costs"]["energy_pj"] <= most for row in found["finalists"])
+    assert all(row["costs"]["parameters"] <= fewer for row in found["finalists"])
     assert all(point["energy_pj"] <= most for point in found["trials"])
