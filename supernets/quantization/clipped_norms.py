@@ -105,7 +105,8 @@ def normed(
 
     Equal, but for float rounding, to torch's batch norm, the function, and then
     :func:`supernets.quantization.straight.clipped`.
-    Keeps ``x`` and a byte per value.
+    Keeps ``x`` and a byte per value. The layer that reads the result keeps it whole, not as bytes
+    (:mod:`supernets.quantization.compact`): coding takes two passes, and less is kept than in float without it.
     """
     given = clip.scale, clip.zero, epsilon, activation, clip, passes
     return _Normed.apply(x, gain, shift, *given)  # type: ignore[no-untyped-call, no-any-return]

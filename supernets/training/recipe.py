@@ -30,7 +30,7 @@ class Recipe:
     It never falls below ``learning_rate_floor``, a share of the peak (BigNAS, section 3.1: a constant tail of 0.05).
     ``options`` are those of the scheme. ``autocast``: ``bf16`` to compute forward passes in bfloat16, weights stay in
     single precision. ``device``: where torch computes, ``cpu`` or ``cuda``. ``compile``: passes over activations are
-    compiled (:mod:`supernets.quantization.kernels` and ``norms``).
+    compiled (:mod:`supernets.quantization.kernels`, ``norms`` and ``clipped_norms``).
     """
 
     scheme: str = "sandwich"
