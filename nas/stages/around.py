@@ -26,7 +26,7 @@ from spaces.randomness import generator
 
 EACH = 5  # networks that are checked in a round
 OF_SEARCH = 4  # rounds of what the search found
-BRED, PATIENCE = 16, 4  # most rounds of bred ones, and how many in a row may find nothing better
+BRED, PATIENCE = 10, 3  # most rounds of bred ones, and how many in a row may find nothing better
 MOST = EACH * (OF_SEARCH + BRED)
 MORE = 4  # most rounds of further calls, with other limits
 APART = 3  # choices that networks of a round differ by, so that each of them tells something
