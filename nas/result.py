@@ -25,7 +25,7 @@ _OF_BASELINE = (
 class Verified:
     """End of stage 6. ``finalists`` and ``baselines`` (``{"name", "row"}``) as rows; ``refused``: key -> reason.
 
-    ``guard``: how many times the slowest session an upper bound is. ``harm``: what
+    ``guard``: how many times a session an upper bound is. ``harm``: what
     :mod:`nas.stages.harmless` did to the chosen one.
     """
 

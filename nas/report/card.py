@@ -54,7 +54,8 @@ def _measured(result: Mapping[str, Any]) -> str:
         f"{runs.bound}: the 20 % quantile of blocks of 1 ms, by the calling thread's processor time where one "
         "thread computes, in three fresh sessions at a time, networks taking turns. "
         "Times are scaled to the pace that the machine had when its latency table was measured, by networks of that "
-        f"table timed beside them. The upper bound is the slowest session and {more:.1f} % more."
+        "table timed beside them. The upper bound is the slowest of three sessions, the second slowest of six, and "
+        f"{more:.1f} % more."
         f"{besides}{verified}"
     )
 

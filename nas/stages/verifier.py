@@ -114,7 +114,7 @@ class Verifier:
 
     @property
     def guard(self) -> float:
-        """How many times the slowest session the upper bound is."""
+        """How many times the session that counts the upper bound is (:meth:`nas.verify.Measurements.upper_ms`)."""
         return self._times.guard
 
     @property
