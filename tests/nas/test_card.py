@@ -33,7 +33,7 @@ The time of one call on one thread with one image, inputs and outputs bound once
 copied): the 20 % quantile of blocks of 1 ms, by the calling thread's processor time where one thread computes, in \
 three fresh sessions at a time, networks taking turns. Times are scaled to the pace that the machine had \
 when its latency table was measured, by networks of that table timed beside them. The \
-upper bound is the slowest session and 2.1 % more.
+upper bound is the slowest of three sessions, the second slowest of six, and 2.1 % more.
 
 A plain `session.run` from Python adds about 0.003 ms of its own, and can so exceed a tight budget.
 """
