@@ -33,6 +33,12 @@ def space_of(text: str, name: str = "example") -> Space:
     return space
 
 
+def convnet(stages: str, image: int = 8, precision: str = "float") -> Space:
+    """A convnet of these stages for pictures (2, image, image) of three classes."""
+    model = f"family: convnet, input: [2, {image}, {image}], classes: 3, stages: {stages}"
+    return space_of(f"model: {{{model}}}\nprecision: {precision}")
+
+
 def mobile(precision: str, activation: str = "relu6") -> Space:
     """A mobilenet of few layers: norms before activation functions and before a residual's sum."""
     return space_of(f"""

@@ -40,7 +40,7 @@ class Around:
     def __init__(self, verifier: Verifier, results: Sequence[Result], seed: int) -> None:
         self._verifier, self._results, self._seed = verifier, list(results), seed
         self._space = verifier.asked.searched
-        self._checked: dict[str, Architecture] = {}
+        self._checked: set[str] = set()
 
     def __call__(self, limits: Mapping[str, float]) -> list[Result]:
         """Results within ``limits`` that were checked; if they are few, the best others of the search follow."""
@@ -60,9 +60,11 @@ class Around:
         """Check bred ones until they are no better than those before."""
         best, stale = -math.inf, 0
         for _ in range(rounds):
-            pool = self._bred(pool[: 2 * POPULATION], limits) if len(pool) else pool
+            if not len(pool) or stale == PATIENCE:
+                break
+            pool = self._bred(pool[: 2 * POPULATION], limits)
             new = self._different(pool)
-            if not new or stale == PATIENCE:
+            if not new:
                 break
             reached = self._check(new)
             best, stale = max(best, reached), 0 if reached > best else stale + 1
@@ -103,7 +105,7 @@ class Around:
         verifier, known = self._verifier, {r.architecture.key for r in self._results}
         for architecture in new:
             verifier.quality(architecture)
-            self._checked[architecture.key] = architecture
+            self._checked.add(architecture.key)
             verifier.progress("candidate", len(self._checked), max(MOST, len(self._checked)))
         verifier.learn(new)
         values = verifier.predict(list(new)) if new else []

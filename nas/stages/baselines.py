@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nas.stages import contract
+from nas.report.words import bound_ms
+from nas.stages.contract import best_float, choose
 from nas.stages.search import Plan, distinct, within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
@@ -34,11 +35,10 @@ def baselines(
     verifier.verify(list(named.values()))
     made: list[tuple[str, Row | None]] = [(name, row) for name, a in named.items() for row in verifier.verify([a])]
     if FLOAT in found:
-        made.append(
-            ("best float-only", contract.best_float(verifier, distinct(found[FLOAT]), chosen["quality"]["supernet"]))
-        )
+        in_float = best_float(verifier, distinct(found[FLOAT]), chosen["quality"]["supernet"])
+        made.append(("best float-only", in_float))
     best = verifier.best(within(distinct(found[RANDOM]), aimed), verifier.asked.search.finalists)
     rows = verifier.verify([result.architecture for result in best])
-    nearest = min(rows, key=contract.latency_ms, default=None)  # where none keeps the budget: the table shows it
-    made.append(("best of random search", contract.choose(rows, budget) or nearest))
+    nearest = min(rows, key=bound_ms, default=None)  # where none keeps the budget: the table shows it
+    made.append(("best of random search", choose(rows, budget) or nearest))
     return [{"name": name, "row": row} for name, row in made if row is not None]

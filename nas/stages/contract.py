@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from nas.deliver import ProofFailed
-from nas.report.words import order
+from nas.report.words import bound_ms, order
 from nas.stages.search import pareto
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
@@ -20,14 +20,9 @@ Candidates = Callable[[Mapping[str, float]], Sequence[Result]]
 """From limits of predicted costs to results that keep them."""
 
 
-def latency_ms(row: Row) -> float:
-    """The latency that a row is judged by: its measured upper bound, or what is predicted if nothing was measured."""
-    return float(row["latency_ms"]["measured_upper"] or row["latency_ms"]["predicted"])
-
-
 def holds(row: Row, budget: Mapping[str, float]) -> bool:
-    """Whether a row keeps the budget: latency by :func:`latency_ms`."""
-    values = {**row.get("costs", {}), "latency_ms": latency_ms(row), "size_bytes": row["size_bytes"]}
+    """Whether a row keeps the budget: latency by :func:`nas.report.words.bound_ms`."""
+    values = {**row.get("costs", {}), "latency_ms": bound_ms(row), "size_bytes": row["size_bytes"]}
     return all(values[name] <= limit for name, limit in budget.items())
 
 
@@ -78,7 +73,7 @@ def _trust(name: str, rows: Collection[Row]) -> float:
     if not rows:
         return 1.0
     if name == "latency_ms":
-        return float(np.median([row["latency_ms"]["predicted"] / latency_ms(row) for row in rows]))
+        return float(np.median([row["latency_ms"]["predicted"] / bound_ms(row) for row in rows]))
     if name == "size_bytes":
         return float(np.median([row["costs"]["size_bytes"] / row["size_bytes"] for row in rows]))
     return 1.0  # counted: what is predicted is what is
@@ -106,7 +101,7 @@ def best_float(verifier: Verifier, results: Sequence[Result], accuracy: float) -
         if len(good) == FLOAT_TIMED:
             break
     rows = verifier.verify([r.architecture for r in good or [max(near, key=verifier.order)]])
-    return min(rows, key=latency_ms, default=None)
+    return min(rows, key=bound_ms, default=None)
 
 
 def _layers(results: Sequence[Result], count: int) -> list[Result]:

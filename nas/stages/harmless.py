@@ -8,7 +8,8 @@ from typing import Any
 
 from nas.evaluate import Quality
 from nas.evaluators import Values
-from nas.stages import contract
+from nas.report.words import bound_ms
+from nas.stages.contract import holds
 from nas.stages.verifier import Row, Verifier
 from spaces import Architecture, Space, Value
 from spaces.dimensions import descending, dimensions
@@ -116,6 +117,6 @@ def pass_over(verifier: Verifier, chosen: Row, budget: Mapping[str, float]) -> t
     said: dict[str, Any] = {"of": chosen["key"], "changes": [change.to_json() for change in changes], "kept": False}
     for row in verifier.verify([other]) if changes else []:  # none if its proof fails
         verifier.confirm([chosen, row])
-        if contract.holds(row, budget) and contract.latency_ms(row) <= NOISE * contract.latency_ms(chosen):
+        if holds(row, budget) and bound_ms(row) <= NOISE * bound_ms(chosen):
             return row, {**said, "kept": True}
     return chosen, said

@@ -22,23 +22,18 @@ import numpy as np
 import torch
 
 from nas.data import Quality, Split
-from nas.evaluate import Evaluator
-from nas.evaluators.predictor import Predictions
 from nas.experiment import load
 from nas.stages.around import Around
-from nas.stages.fit import fitted
-from nas.stages.profile import profiled
 from nas.stages.search import distinct, within
-from nas.stages.train import dataset_of, trained
 from nas.stages.verifier import CHECKED, Verifier
 from nas.store import Store
 from nas.strategies import Result, Signals, strategy
-from nas.terminal import Progress, Terminal
 from predictors.accuracy import AccuracyPredictor
 from predictors.metrics import tau
 from spaces import Architecture
 from spaces.randomness import generator, seed_for
 from tests.benchmarks.cifar10_npz import unfiltered
+from tests.benchmarks.common import prepared
 from tests.benchmarks.contract import DRAWN, PICTURES, ROOT, Case
 
 TRIALS, BATCH, UNSEEN = 3_000, 50, 6_000
@@ -48,16 +43,10 @@ class Judge:
     """What looking around asks of a verifier, and the quality on images that no search sees."""
 
     def __init__(self, case: Case, root: Path) -> None:
-        quiet, store = Progress(Terminal(quiet=True), ""), Store(case.runs / "store")
         self.asked = load(case.source)
-        dataset, batches = dataset_of(self.asked, case.seed)
-        net, entry = trained(self.asked, case.seed, store, batches, quiet)
-        latency, _, _ = profiled(self.asked, case.seed, store, None, quiet)
-        self.evaluate = Evaluator(net, dataset, batches)
-        accuracy, _ = fitted(self.asked, case.seed, store, entry, self.evaluate, quiet)
-        self.predict = Predictions(accuracy, latency)
+        self.evaluate, self.predict = prepared(self.asked, case.seed, Store(case.runs / "store"))
         x, y = unfiltered(root / "cifar10_train.npz")
-        rows, scale = slice(PICTURES, PICTURES + UNSEEN), dataset.interface(1)
+        rows, scale = slice(PICTURES, PICTURES + UNSEEN), self.evaluate.dataset.interface(1)
         pixels = torch.from_numpy(x[rows].astype(np.float32))
         self._unseen = Split((pixels - scale["mean"]) / scale["deviation"], torch.from_numpy(y[rows].astype(np.int64)))
         self._seen: dict[str, tuple[Quality, Quality]] = {}

@@ -33,20 +33,14 @@ import torch
 from numpy.typing import NDArray
 
 from nas.deliver import deliver, run_file
-from nas.evaluate import Evaluator
-from nas.evaluators.predictor import Predictions
 from nas.experiment import Experiment
-from nas.stages.fit import fitted
-from nas.stages.profile import profiled
-from nas.stages.train import dataset_of, trained
 from nas.store import Store
 from nas.strategies import Result, strategy
 from nas.strategies.nsga2 import POPULATION
-from nas.terminal import Progress, Terminal
 from nas.verify import Anchors, Measurements, measured
 from spaces import Architecture, Batch
 from spaces.randomness import generator, seed_for
-from tests.benchmarks.common import experiment
+from tests.benchmarks.common import experiment, prepared
 
 SPACE = """\
 name: low_bits_first
@@ -82,14 +76,8 @@ class Side:
     """What both searches share: predictions, and validation accuracy in the supernet."""
 
     def __init__(self, asked: Experiment, seed: int, store: Store) -> None:
-        quiet = Progress(Terminal(quiet=True), "")
         self.asked, self.seed, self.space = asked, seed, asked.space
-        dataset, batches = dataset_of(asked, seed)
-        net, entry = trained(asked, seed, store, batches, quiet)
-        latency, _, _ = profiled(asked, seed, store, None, quiet)
-        self.evaluate = Evaluator(net, dataset, batches)
-        accuracy, _ = fitted(asked, seed, store, entry, self.evaluate, quiet)
-        self.predict = Predictions(accuracy, latency)
+        self.evaluate, self.predict = prepared(asked, seed, store)
         self._known: dict[str, float] = {}
         self._drawn: dict[str, tuple[Batch, Floats, Floats]] = {}
 

@@ -18,18 +18,14 @@ from nas.stages.verifier import Verifier
 from nas.strategies import Result
 from predictors.accuracy import AccuracyPredictor, fit
 from spaces import Architecture, Batch, Space
-from spaces.load import from_text
 from spaces.randomness import generator
+from tests.examples import convnet
 
-SPACE = from_text("""
-model:
-  family: convnet
-  input: [1, 8, 8]
-  classes: 10
-  stages:
-    - {depth: {choice: [1, 2, 3]}, width: {choice: [4, 8, 12, 16]}, kernel: {choice: [1, 3, 5], per: block}}
-    - {depth: {choice: [1, 2]}, width: {choice: [8, 16, 24]}, kernel: {choice: [3, 5], per: block}, stride: 2}
-""")
+STAGES = """
+[{depth: {choice: [1, 2, 3]}, width: {choice: [4, 8, 12, 16]}, kernel: {choice: [1, 3, 5], per: block}},
+ {depth: {choice: [1, 2]}, width: {choice: [8, 16, 24]}, kernel: {choice: [3, 5], per: block}, stride: 2}]
+"""
+SPACE = convnet(STAGES)
 DRAWN = list(dict.fromkeys(SPACE.sample_many(60, generator(0, "test.around"), by_choice=True)))
 
 
@@ -134,8 +130,7 @@ def test_any_cost_may_be_limited(name: str) -> None:
 
 def test_a_space_of_two_choices_is_looked_at_too() -> None:
     """No two of its networks differ in three choices: a round takes what there is."""
-    stage = "{depth: 1, width: {choice: [4, 8, 12, 16]}, kernel: {choice: [1, 3, 5]}}"
-    space = from_text(f"model: {{family: convnet, input: [1, 8, 8], classes: 10, stages: [{stage}]}}")
+    space = convnet("[{depth: 1, width: {choice: [4, 8, 12, 16]}, kernel: {choice: [1, 3, 5]}}]")
     world = World(space=space)
     world.around()({})
     assert len(world.checked) == space.size

@@ -18,7 +18,7 @@ from nas.stages.search import within
 from nas.stages.verifier import Row, Verifier
 from nas.strategies import Result
 from nas.testing.strategies import example
-from nas.verify import GUARD, Measurements, Round
+from nas.verify import GUARD
 from spaces import Architecture
 
 Budget = Mapping[str, float]
@@ -367,24 +367,7 @@ def test_where_no_float_network_is_accurate_enough_the_best_one_is_shown() -> No
     assert found["key"] == LADDER[39].architecture.key
 
 
-# --- Measurements -----------------------------------------------------------------------------------------------------
-
-
-def test_the_upper_bound_is_the_slowest_of_three_sessions_and_the_median_that_of_the_last() -> None:
-    """One disturbed session of six does not count, two do; medians are compared with those measured beside them."""
-    times = Measurements()
-    times.add(Round({"a": [1.0, 3.0, 2.0], "b": [1.0, 1.0, 1.0]}, [1.0, 1.0, 1.0]))
-    assert (times.median_ms("a"), times.upper_ms("a")) == (2.0, pytest.approx(3.0 * GUARD))
-    times.add(Round({"a": [1.1, 1.2, 1.3]}, [2.0, 2.0, 2.0]))
-    assert times.raw_ms("a") == 2.4
-    assert (times.median_ms("a"), times.upper_ms("a")) == (1.2, pytest.approx(2.0 * GUARD))
-    times.add(Round({"a": [1.1, 2.5, 1.3]}, [2.0, 2.0, 2.0]))
-    assert times.upper_ms("a") == pytest.approx(2.0 * GUARD)  # of nine the third
-    times.add(Round({"a": [2.2, 2.3, 1.3]}, [2.0, 2.0, 2.0]))
-    assert times.upper_ms("a") == pytest.approx(2.2 * GUARD)  # of twelve the fourth
-    assert (times.median_ms("b"), times.upper_ms("b")) == (1.0, pytest.approx(GUARD))
-    assert "a" in times
-    assert "c" not in times
+# --- Choosing ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_loss_decides_and_accuracy_only_among_equals() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nas import verify
+from nas.verify import GUARD, Measurements, Round
 from predictors.latency import Table, Target
 from predictors.latency.probe import Timing
 from tests.examples import space_of
@@ -55,3 +56,20 @@ def test_a_table_without_anchors_is_taken_as_it_is() -> None:
     """Of an earlier version, or of another program."""
     anchors = verify.Anchors.of(space_of(CHAIN), table(), Target())
     assert (list(anchors.models), anchors.guard) == ([], verify.GUARD)
+
+
+def test_the_upper_bound_is_the_slowest_of_three_sessions_and_the_median_that_of_the_last() -> None:
+    """One disturbed session of six does not count, two do; medians are compared with those measured beside them."""
+    times = Measurements()
+    times.add(Round({"a": [1.0, 3.0, 2.0], "b": [1.0, 1.0, 1.0]}, [1.0, 1.0, 1.0]))
+    assert (times.median_ms("a"), times.upper_ms("a")) == (2.0, pytest.approx(3.0 * GUARD))
+    times.add(Round({"a": [1.1, 1.2, 1.3]}, [2.0, 2.0, 2.0]))
+    assert times.raw_ms("a") == 2.4
+    assert (times.median_ms("a"), times.upper_ms("a")) == (1.2, pytest.approx(2.0 * GUARD))
+    times.add(Round({"a": [1.1, 2.5, 1.3]}, [2.0, 2.0, 2.0]))
+    assert times.upper_ms("a") == pytest.approx(2.0 * GUARD)  # of nine the third
+    times.add(Round({"a": [2.2, 2.3, 1.3]}, [2.0, 2.0, 2.0]))
+    assert times.upper_ms("a") == pytest.approx(2.2 * GUARD)  # of twelve the fourth
+    assert (times.median_ms("b"), times.upper_ms("b")) == (1.0, pytest.approx(GUARD))
+    assert "a" in times
+    assert "c" not in times

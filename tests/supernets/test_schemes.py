@@ -17,18 +17,12 @@ from spaces import Architecture, Space
 from supernets import Calibration, Recipe, Supernet, build, train
 from supernets.training import SCHEMES, NotTrainable, Setting
 from supernets.training.schemes.base import shown
-from tests.examples import space_of
+from tests.examples import convnet, space_of
 from tests.small import inputs, small
 from tests.subnets import Kept, Toy
 
-ELASTIC = space_of("""
-model:
-  family: convnet
-  input: [2, 5, 5]
-  classes: 3
-  stages: [{depth: {choice: [1, 2]}, width: {choice: [3, 5]}, kernel: {choice: [1, 3], per: block}, residual: true}]
-precision: {choice: [float, w8a8, w4a8], per: layer}
-""")
+STAGES = "[{depth: {choice: [1, 2]}, width: {choice: [3, 5]}, kernel: {choice: [1, 3], per: block}, residual: true}]"
+ELASTIC = convnet(STAGES, image=5, precision="{choice: [float, w8a8, w4a8], per: layer}")
 
 LAYERWISE = space_of("""
 model:
