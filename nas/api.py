@@ -132,14 +132,15 @@ def prepare(
     asked = experiment.load(space, plugins).with_budget(latency_ms=latency_ms, latency_share=latency_share)
     if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
-    _check_files(asked, seed, table)
+    _check_files(asked, seed, table, remeasure)
     where = None if table is None else str(Path(table).resolve())
     return Prepared(asked, {"seed": seed, "table": where, "remeasure": remeasure})
 
 
-def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None) -> None:
+def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None, remeasure: bool) -> None:
     """Look at supernet, data and table once, so that what is wrong with them is said before anything is written."""
     import supernets
+    from nas.stages import kernels
     from nas.stages.profile import read_table
     from nas.stages.train import dataset_of
 
@@ -147,8 +148,18 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
     asked.device.target().runtime.check(asked.searched)
     asked.train.recipe().check()
     dataset_of(asked, seed)
-    if table is not None:
+    if table is None:
+        return
+    others = kernels.recorded(Path(table))
+    if others is None:
         read_table(Path(table), asked, seed)
+        return
+    if remeasure:
+        raise ValueError(
+            f"{table}: kernels of another device, on which nothing can be timed here [foreign-table]\n"
+            "  hint: --no-remeasure searches by what they predict; the budget is then not verified"
+        )
+    kernels.priced(asked.searched, asked.device.target(), others, Path(table))
 
 
 __all__ = ["Nothing", "Prepared", "Search", "best_row", "prepare", "search"]

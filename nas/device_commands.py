@@ -15,7 +15,12 @@ def profile(
     space: Annotated[
         str | None, typer.Argument(metavar="[SPACE]", help="Measure it here: a space.yaml, or a name of the zoo.")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--import", help="CSV of latencies that others measured.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", help="CSV of latencies that others measured; or nn-Meter's JSON of kernels, or a folder of it."
+        ),
+    ] = None,
     minutes: Annotated[
         float, typer.Option(help="Time to measure for; what is not reached is predicted.", min=0, max=10_000)
     ] = 3.0,
@@ -31,8 +36,8 @@ def profile(
     ] = None,
     device: Annotated[list[str] | None, typer.Option("--device", help="Column to take; may be repeated.")] = None,
     predictor: Annotated[
-        str, typer.Option("--predictor", help="lookup, linear, varying, trees or mlp; judged on a fifth.")
-    ] = "linear",
+        str | None, typer.Option("--predictor", help="lookup, linear (unless given), varying, trees or mlp.")
+    ] = None,
     transfer: Annotated[str | None, typer.Option("--transfer", help="Device to predict from the others.")] = None,
     samples: Annotated[int, typer.Option("--samples", help="Networks of it that --transfer may read.", min=2)] = 10,
     threads: Annotated[int | None, typer.Option("--threads", help="That the file's header must name.", min=1)] = None,
@@ -54,13 +59,17 @@ def profile(
                 fail(f"{option} belongs to --import, not to a measurement [unknown-key]", WRONG_INPUT)
         _measure(space, minutes, out, seed, plugin or [], runs, as_json, quiet)
         return
-    if file is None or unit is None or out is None:
-        fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
-    from nas import imported
+    from nas import imported, imported_kernels
     from nas.report.tables import imported_table
 
+    if file is None or unit is None or out is None:
+        fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
+    if imported_kernels.is_kernels(file):
+        others = {"--space": of, "--names": names, "--device": device, "--predictor": predictor, "--transfer": transfer}
+        _import_kernels(file, unit, out, [name for name, given in others.items() if given is not None], seed, as_json)
+        return
     found, header = checked(
-        lambda: imported.import_table(file, unit, of, device or (), predictor, threads, names, seed)
+        lambda: imported.import_table(file, unit, of, device or (), predictor or "linear", threads, names, seed)
     )
     predicted = {}
     if transfer is not None:
@@ -91,6 +100,17 @@ def devices(
     if out is not None:
         checked(lambda: files.write_json(out, menu, indent=2), writes=("--out", out))
     say(menu, as_json, lambda: devices_table(menu, out))
+
+
+def _import_kernels(file: Path, unit: str, out: Path, foreign: list[str], seed: int, as_json: bool) -> None:
+    from nas import imported_kernels
+    from nas.report.tables import kernels_table
+
+    if foreign:
+        fail(f"{foreign[0]} belongs to tables of networks; {file} has kernels [unknown-key]", WRONG_INPUT)
+    found, header = checked(lambda: imported_kernels.import_kernels(file, unit, seed))
+    checked(lambda: imported_kernels.write(out, found, header), writes=("--out", out))
+    say({**header, "left_out": dict(found.left_out)}, as_json, lambda: kernels_table(header, found.left_out, out))
 
 
 def _measure(

@@ -43,7 +43,7 @@ def import_table(
     ``devices``: those wanted, or all. ``names``: another CSV file that says which network an ``index`` is. Raises
     :class:`TableError` with every problem found.
     """
-    rows, columns = _rows(file)
+    rows, columns = csv_rows(file)
     if names is not None:
         columns = [_join(file, rows, names), *columns]
     found = read(str(file), columns, rows, unit, None if space is None else load(space), devices)
@@ -110,7 +110,8 @@ def write(out: Path, found: Published, header: dict[str, Any], predicted: dict[s
     files.write_json(out / HEADER, {**header, "sha256": digest}, indent=2)
 
 
-def _rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
+def csv_rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
+    """(rows, columns) of a CSV file. Raises :class:`TableError` for what is none, and for rows of another length."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
@@ -129,7 +130,7 @@ def _rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
 
 def _join(file: Path, rows: Sequence[dict[str, str | None]], names: Path) -> str:
     """Write into each row the network that ``names`` has for its ``index``; return the column's name."""
-    named, columns = _rows(names)
+    named, columns = csv_rows(names)
     column = next((c for c in ("arch_str", "arch") if c in columns), None)
     if column is None or "index" not in columns or not rows or "index" not in rows[0]:
         raise TableError(f"{names}:1: --names joins a column arch_str or arch by a column index [missing-key]")

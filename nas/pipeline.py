@@ -115,6 +115,12 @@ class _Pipeline:
         if last is None or last["digests"] != dict(digests):
             self.run_.ledger.append("artefacts", digests=dict(digests))
 
+    def _largest_ms(self, latency: LatencyModel) -> float:
+        """As it was timed; where none was, on a device that is not here, as predicted."""
+        largest = self.asked.searched.largest
+        timed = latency.table.networks.get(largest.to_json())
+        return timed.ms if timed else float(latency.predict([largest])[0][0])
+
     def _budget(self, latency: LatencyModel) -> dict[str, float]:
         """The limits in absolute units; a share of the largest float network's latency becomes milliseconds, once."""
         recorded = self.run_.ledger.last("budget")
@@ -123,7 +129,7 @@ class _Pipeline:
         limits = dict(self.asked.search.budget)
         share = limits.pop("latency_share", None)
         if share is not None:
-            largest = latency.table.networks[self.asked.searched.largest.to_json()].ms
+            largest = self._largest_ms(latency)
             limits["latency_ms"] = share * largest
             said = f"{100 * share:.4g} % of the largest network's {largest:.4f} ms = {limits['latency_ms']:.4f} ms"
             self.terminal.say(f"  budget: {said}")

@@ -45,7 +45,9 @@ def latency(result: Row) -> Figure:
     pairs = [(p, m) for p, m in zip(model["predicted_ms"], model["measured_ms"], strict=True)]
     found = [(r["latency_ms"]["predicted"], r["latency_ms"]["measured"]) for r in result["finalists"]]
     found = [(p, m) for p, m in found if m is not None]
-    figure = _calibration({"unseen networks": pairs, "finalists of this search": found}, "latency, ms", ".4f")
+    figure = _calibration(
+        {f"unseen {model.get('of', 'networks')}": pairs, "finalists of this search": found}, "latency, ms", ".4f"
+    )
     low, high = figure["layout"]["xaxis"]["range"]
     band = {"mode": "lines", "hoverinfo": "skip", "line": {"color": plot.GREY, "width": 1, "dash": "dot"}}
     for share, shown in ((1.1, True), (0.9, False)):

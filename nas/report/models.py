@@ -23,9 +23,10 @@ MEANING = {
 def latency(result: Row) -> Html:
     """The latency model: figure, errors and fitted factors."""
     model = result["latency_model"]
+    judged = model.get("of", "networks")  # results of before name none
     facts = [
-        [f"mean error (MAPE) on {model['networks']} unseen networks", f"{model['mape']:.1f} %"],
-        ["within 10 % of the measured", f"{100 * model['within_10']:.0f} % of the networks"],
+        [f"mean error (MAPE) on {model['networks']} unseen {judged}", f"{model['mape']:.1f} %"],
+        ["within 10 % of the measured", f"{100 * model['within_10']:.0f} % of the {judged}"],
         ["rank correlation (Kendall's τ)", f"{model['tau']:.2f}"],
         ["range measured", f"{words.ms(model['fastest_ms'])} to {words.ms(model['slowest_ms'])} ms"],
     ]
@@ -37,11 +38,11 @@ def latency(result: Row) -> Html:
     factors = [[name, _factor(value), MEANING.get(name, "")] for name, value in model["factors"].items()]
     return section(
         "Latency model",
-        tag("p", f"Predicted against measured latency of {model['networks']} networks it was not fitted on."),
+        tag("p", f"Predicted against measured latency of {model['networks']} {judged} it was not fitted on."),
         _pair(
             figure("latency", "Predicted against measured latency"),
             table(["predicted against measured", ""], facts),
-            table(["part of a call", "factor, fitted", "of what"], factors),
+            table(["part of a call", f"factor{', fitted' if judged == 'networks' else ''}", "of what"], factors),
         ),
     )
 

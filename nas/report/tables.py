@@ -51,9 +51,10 @@ def _network(mark: str, name: str, row: Row) -> list[str]:
 
 def _sentences(result: Mapping[str, Any]) -> list[str]:
     latency, accuracy = result["latency_model"], result["accuracy_predictor"]
+    judged = f"{latency['networks']} {latency.get('of', 'networks')}"  # results of before name none
     lines = [
-        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} on {latency['networks']} "
-        f"networks it had not seen; accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
+        f"latency model: {latency['mape']:.1f} % mean error, tau {latency['tau']:.2f} on {judged} it had not "
+        f"seen; accuracy predictor: tau {accuracy['tau']:.2f} on {accuracy['held_out']} held out "
         f"(two halves of the validation images: {accuracy['split_half_tau']:.2f})"
     ]
     lines += [f"not delivered: {words.refusal(refused)}" for refused in result["refused"]]
@@ -142,6 +143,20 @@ def imported_table(header: dict[str, Any], out: Path) -> str:
     title = f"{header['networks']} networks of {header['space']}"
     heads = ["device", "predictor", "MAPE %", "within 10 %", "tau"]
     return f"{table(title, heads, rows)}\nwritten: {out / 'table.csv'}"
+
+
+def kernels_table(header: Mapping[str, Any], left_out: Mapping[str, int], out: Path) -> str:
+    """What ``nas profile --import`` found in kernels: the error of kriging on those that it has not seen."""
+    rows = [
+        [kind, str(e["networks"]), f"{e['mape']:.1f}", f"{100 * e['within_10']:.0f}", f"{e['tau']:.3f}"]
+        for kind, e in header["predictor"]["errors"].items()
+    ]
+    lines = [table(f"{header['kernels']} kernels", ["kind", "unseen", "MAPE %", "within 10 %", "tau"], rows)]
+    if left_out:
+        lines.append(f"left out, no layer is one: {', '.join(f'{n} {name}' for name, n in sorted(left_out.items()))}")
+    if header["untimed"]:
+        lines.append(f"left out, without a time: {header['untimed']}")
+    return "\n".join([*lines, f"written: {out / 'table.csv'}, {out / 'table.json'}"])
 
 
 def profile_table(facts: dict[str, Any], out: Path | None) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 from nas import files
 from nas.experiment import Experiment
 from nas.problems import A_TABLE, of_disk
+from nas.stages import kernels
 from nas.store import Entry, Store
 from nas.terminal import Progress
 from predictors.latency import LatencyModel, Table, TableError, fit, fit_whole, networks_to_time, profile
 from predictors.latency.plan import ORDER, distinct_keys
-from predictors.metrics import mape, tau, within
+from predictors.metrics import errors
 from spaces import Architecture
 from spaces.randomness import generator
 
@@ -82,6 +83,10 @@ def profiled(
     ``TableError`` if ``table_file`` is given and does not hold what is needed, or the time did not suffice.
     """
     space, target = asked.searched, asked.device.target()
+    if table_file is not None and (recorded := kernels.recorded(table_file)) is not None:
+        model, facts = kernels.priced(space, target, recorded, table_file)
+        progress.outcome = f"sums of {len(recorded.keys)} kernels of {table_file}, nothing measured"
+        return model, facts, None
     fitted, judged = to_time(asked, seed)
     if table_file is not None:
         entry, table = None, read_table(table_file, asked, seed)
@@ -186,19 +191,7 @@ def judge(model: LatencyModel, networks: Sequence[Architecture]) -> dict[str, An
     """Error of the model on networks that its table has measured."""
     measured = np.array([model.table.networks[a.to_json()].ms for a in networks])
     predicted, _ = model.predict(networks)
-    return {
-        "networks": len(networks),
-        "mape": mape(predicted, measured),
-        "within_5": within(predicted, measured, 0.05),
-        "within_10": within(predicted, measured, 0.1),
-        "tau": tau(predicted, measured),
-        "fastest_ms": float(measured.min()),
-        "slowest_ms": float(measured.max()),
-        "spread": float(measured.std() / measured.mean()),
-        "predicted_ms": predicted.tolist(),
-        "measured_ms": measured.tolist(),
-        **model.to_json(),
-    }
+    return {**errors("networks", predicted, measured), **model.to_json()}
 
 
 class _Partial:

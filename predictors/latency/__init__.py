@@ -1,6 +1,6 @@
 """Latency of quantized networks, measured and predicted."""
 
-from predictors.latency.model import LatencyModel, fit
+from predictors.latency.model import LatencyModel, additive, fit
 from predictors.latency.plan import networks_to_time
 from predictors.latency.probe import Partial, Timing, measure
 from predictors.latency.profile import profile
@@ -16,6 +16,7 @@ __all__ = [
     "Target",
     "Timing",
     "WholeModel",
+    "additive",
     "fit",
     "fit_whole",
     "measure",
