@@ -44,7 +44,7 @@ class Evaluator:
     @torch.no_grad()
     def logits(self, architecture: Architecture, split: Split, calibration: Calibration) -> Tensor:
         """Outputs (n, ...) of the subnet on a split: logits (n, classes) of a classifier."""
-        with self.net.active(architecture, calibration):
+        with self.net.active(architecture, calibration, fixed=True):
             return torch.cat([self.net(part) for part in torch.split(split.images, self.chunk(architecture))])
 
     def chunk(self, architecture: Architecture) -> int:

@@ -131,9 +131,15 @@ class Supernet(nn.Module):
         return located(present, self.space.extents, self.outline.input_shape[0])
 
     @contextmanager
-    def active(self, architecture: Architecture, calibration: Calibration | None = None) -> Iterator[None]:
-        """Within it, the supernet computes this subnet. Raises ``ValueError`` for what is not in the space."""
-        with self._selected(Selection(architecture, self._program(architecture), calibration)):
+    def active(
+        self, architecture: Architecture, calibration: Calibration | None = None, fixed: bool = False
+    ) -> Iterator[None]:
+        """Within it, the supernet computes this subnet. Raises ``ValueError`` for what is not in the space.
+
+        ``fixed``: no weight will be changed within, nor gradients be wanted, so that weights are rounded once.
+        """
+        kept: dict[str, Tensor | None] | None = {} if fixed else None
+        with self._selected(Selection(architecture, self._program(architecture), calibration, kept=kept)):
             yield
 
     def routing(self, architecture: Architecture) -> Mapping[str, Tensor]:

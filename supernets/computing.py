@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ from supernets.selection import Calibration, Selection
 
 if TYPE_CHECKING:
     from supernets.build import Supernet
+
+Kept = TypeVar("Kept", bound=Tensor | None)
 
 
 class Pass:
@@ -54,7 +57,8 @@ class Pass:
         module = self.net.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        y = module.linear_part(self._read(module, layer, x), layer, self.selection.routing.get(layer.path))
+        shares, once = self.selection.routing.get(layer.path), partial(self._once, layer.path)
+        y = module.linear_part(self._read(module, layer, x), layer, shares, once)
         return y if layer.kind == "conv" else self._normalised(module, layer, y)
 
     def _read(self, module: ElasticWeighted, layer: Layer, x: Tensor) -> Tensor:
@@ -82,6 +86,15 @@ class Pass:
         if records is not None and spec.granularity == "tensor":
             records.add_grid(layer.path, grid, len(x))
         return quantizer.on(x, grid, spec, draws=self.net.draws)
+
+    def _once(self, name: str, make: Callable[[], Kept]) -> Kept:
+        """What is made here, or was made in a pass before with the same weights."""
+        kept = self.selection.kept
+        if kept is None:
+            return make()
+        if name not in kept:
+            kept[name] = make()
+        return cast(Kept, kept[name])
 
     @torch.no_grad()
     def _bias_rounding(self, module: ElasticWeighted, layer: Layer, calibration: Calibration) -> Tensor | None:
@@ -147,7 +160,7 @@ class Pass:
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
         if calibration is None or not layer.precision.integer:
             return y
-        rounding = self._bias_rounding(module, layer, calibration)
+        rounding = self._once(f"{layer.path} bias", lambda: self._bias_rounding(module, layer, calibration))
         column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
         return y if rounding is None else y + rounding.reshape(column)
 

@@ -93,6 +93,7 @@ class Selection:
 
     With ``records`` the statistics of the batches are gathered; they serve unless there is a ``calibration``.
     ``routing``: per layer that has experts, their shares in its weight (:mod:`supernets.elastic.experts`).
+    ``kept``: what its weights were rounded to, where they do not change from one pass to the next.
     """
 
     architecture: Architecture
@@ -100,3 +101,4 @@ class Selection:
     calibration: Calibration | None = None
     records: Records | None = None
     routing: Mapping[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor | None] | None = None

@@ -13,7 +13,7 @@ from spaces.extent import Extent
 from supernets.elastic.base import ElasticLayer
 from supernets.elastic.batch_norm import ElasticBatchNorm
 from supernets.elastic.slices import channel_slice, part
-from supernets.elastic.weighted import ElasticWeighted
+from supernets.elastic.weighted import ElasticWeighted, Once, anew
 from supernets.functions.calls import named
 from supernets.functions.operations import operation
 
@@ -90,7 +90,7 @@ class WrappedNorm(ElasticWeighted):
         self.bias = None
         self.norm = SignedBatchNorm(record.call.weight[0].most, record.call.eps)
 
-    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None) -> Tensor:
+    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None, once: Once = anew) -> Tensor:
         """``x`` itself."""
         return x
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -15,6 +15,15 @@ from supernets.elastic.slices import channel_slice
 from supernets.quantization import Codes, Cut, ElasticQuantizer
 from supernets.quantization.compact import compact
 from supernets.quantization.roundings import Draws
+
+Once = Callable[[Callable[[], Tensor]], Tensor]
+"""Makes a tensor, or gives the one that was made before."""
+
+
+def anew(make: Callable[[], Tensor]) -> Tensor:
+    """Made each time."""
+    return make()
+
 
 _MANY = 256  # multiplications per value that is read: then packing it takes no time that anyone would notice
 
@@ -92,11 +101,17 @@ class ElasticWeighted(ElasticLayer):
         """The layer without its norm."""
         raise NotImplementedError
 
-    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None) -> Tensor:
-        """The active slice, quantized if the layer is, applied to ``x``; no norm yet."""
+    def rounded(self, layer: Layer, shares: Tensor | None = None) -> Tensor:
+        """The active slice, quantized if the layer is."""
         weight = self.active(layer, shares)
-        if layer.precision.weight is not None:
-            weight = self.quantizer(weight, layer.precision.weight, self.cut(layer), self.draws)
+        if layer.precision.weight is None:
+            return weight
+        rounded: Tensor = self.quantizer(weight, layer.precision.weight, self.cut(layer), self.draws)
+        return rounded
+
+    def linear_part(self, x: Tensor, layer: Layer, shares: Tensor | None = None, once: Once = anew) -> Tensor:
+        """The active slice, quantized if the layer is, applied to ``x``; no norm yet."""
+        weight = once(lambda: self.rounded(layer, shares))
         with compact(weight, *([x] if weight.numel() >= _MANY * layer.c_in else [])):
             return self.compute(x, weight, self.active_bias(layer, shares), layer)
 
