@@ -79,7 +79,7 @@ model:
   family: vit
   input: [3, 32, 32]
   classes: 10
-  patch: 4
+  patch: 8
   head_dim: 32
   embed: {{choice: [64, 96, 128, 160]}}
   depth: {{choice: [1, 2, 3, 4]}}
