@@ -1,7 +1,7 @@
 """Searching for the device in 8 bits, against searching in float and then going to 8 bits (the effect of SpaceEvo).
 
-    python -m tests.benchmarks.low_bits_first --root FOLDER [--seeds 0] [--epochs 8] [--examples 10000]
-        [--runs runs/benchmarks/low_bits]
+    python -m tests.benchmarks.low_bits_first --root FOLDER [--seeds 0] [--shares 0.15] [--epochs 8]
+        [--examples 10000] [--runs runs/benchmarks/low_bits]
 
 FOLDER is that of ``fashion_mnist``. One supernet of mobile networks (inverted and fused blocks, kernels, widths,
 expansions, depths; all layers float, or all in 8 bits) is trained, its kernels are timed and an accuracy predictor is
@@ -10,7 +10,8 @@ kernel wants multiples of 16 channels, a float one does not care. Both sides sea
 drawn, half bred (NSGA-II on predictions), the 12 of the best predicted quality within a latency are evaluated in the
 supernet, and the most accurate is taken.
 
-- float first: within ``SHARE`` of the largest float network's latency in float; then it is taken to 8 bits as it is;
+- float first: within a share (``--shares``) of the largest float network's latency in float; then it is taken to 8
+  bits as it is;
 - 8 bits first: within less and less than the latency of that network in 8 bits, as long as the one found is as
   accurate in 8 bits as that network, to 0.3 points.
 
@@ -25,6 +26,8 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +69,7 @@ train: {{epochs: {epochs}}}
 search: {{budget: {{latency_share: 0.3}}, evaluations: 200}}
 """
 DRAWN, BRED, TRIED = 10_000, 20_000, 12
-SHARE, STEP = 0.15, 1.1
+STEP = 1.1
 ALLOWED = 0.3  # points of validation accuracy that count as none
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -118,13 +121,13 @@ class Side:
         return float(self.predict.latency.predict([architecture])[0][0])
 
 
-def effect(given: argparse.Namespace, seed: int) -> Row:
+def effect(given: argparse.Namespace, seed: int, share: float) -> Row:
     """Both searches of a seed, and what came of them."""
     asked = experiment(
         SPACE.format(root=json.dumps(str(given.root.resolve())), epochs=given.epochs, examples=given.examples)
     )
     side = Side(asked, seed, Store(given.runs / "store"))
-    in_float = side.best("float", SHARE * side.latency_ms(side.space.largest))
+    in_float = side.best("float", share * side.latency_ms(side.space.largest))
     low = searched = side.space.architecture({**in_float, "precision": "w8a8"})
     limit = side.latency_ms(low)
     while side.accuracy(searched) >= side.accuracy(low) - ALLOWED:
@@ -132,12 +135,14 @@ def effect(given: argparse.Namespace, seed: int) -> Row:
         searched = side.best("w8a8", limit)
     searched = kept_so_far
     networks = {"float first": low, "8 bits first": searched}
-    models = {name: deliver(asked, side.evaluate, a, given.runs / f"seed{seed}").model for name, a in networks.items()}
+    models = {
+        name: deliver(asked, side.evaluate, a, given.runs / f"seed{seed}-{share}").model for name, a in networks.items()
+    }
     target = asked.device.target()
     times = Measurements()
     times.add(measured(models, target, Anchors.of(side.space, side.predict.latency.table, target)))
     split, quality = side.evaluate.dataset.test, side.evaluate.dataset.task.quality
-    row: Row = {"seed": seed, "float ms": side.latency_ms(in_float)}
+    row: Row = {"seed": seed, "share": share, "float ms": side.latency_ms(in_float)}
     for name, architecture in networks.items():
         logits = run_file(models[name], split.images.numpy(), target)
         row[name] = {
@@ -150,11 +155,10 @@ def effect(given: argparse.Namespace, seed: int) -> Row:
 
 def shown(row: Row) -> str:
     """A line of the table."""
-    a, b = row["float first"], row["8 bits first"]
-    times = f"{row['float ms']:.4f} | {a['ms']:.4f} | {b['ms']:.4f} | {a['ms'] / b['ms']:.2f}x"
-    return (
-        f"| {row['seed']} | {times} | {a['validation']:.2f}, {b['validation']:.2f} | {a['test']:.2f}, {b['test']:.2f} |"
-    )
+    sides = a, b = row["float first"], row["8 bits first"]
+    faster = f"{row['float ms']:.4f} | {a['ms']:.4f} | {b['ms']:.4f} | {a['ms'] / b['ms']:.2f}x"
+    points = " | ".join(", ".join(f"{side[split]:.2f}" for side in sides) for split in ("validation", "test"))
+    return f"| {row['seed']} | {row['share']} | {faster} | {points} |"
 
 
 def kept(path: Path, compute: Callable[[], Row]) -> Row:
@@ -169,18 +173,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--seeds", default="0", help="such as 0,1,2")
+    parser.add_argument("--shares", default="0.15", help="of the largest float network's latency, such as 0.15,0.4")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks/low_bits"))
     given = parser.parse_args(arguments)
     given.runs.mkdir(parents=True, exist_ok=True)
-    print("| seed | float first, in float, ms | in 8 bits, ms | 8 bits first, ms | faster | validation, % | test, % |")
-    print("|---|---|---|---|---|---|---|")
+    heads = "float first, in float, ms | in 8 bits, ms | 8 bits first, ms | faster | validation, % | test, %"
+    print(f"| seed | share | {heads} |")
+    print("|---|---|---|---|---|---|---|---|")
     rows = []
-    for seed in map(int, given.seeds.split(",")):
-        rows.append(
-            kept(given.runs / f"seed{seed}-{given.examples}-{given.epochs}.json", lambda seed=seed: effect(given, seed))
-        )  # type: ignore[misc]
+    for seed, share in product(map(int, given.seeds.split(",")), map(float, given.shares.split(","))):
+        path = given.runs / f"seed{seed}-{share}-{given.examples}-{given.epochs}.json"
+        rows.append(kept(path, partial(effect, given, seed, share)))
         print(shown(rows[-1]), flush=True)
     ratio = statistics.mean(row["float first"]["ms"] / row["8 bits first"]["ms"] for row in rows)
     apart = statistics.mean(row["8 bits first"]["test"] - row["float first"]["test"] for row in rows)
