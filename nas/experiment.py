@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 # Names, and not the registries themselves: reading a file must not load torch. A test keeps them equal.
 FLOATS = ("f32", "bf16")
 # With what their float layers may compute in.
-BACKENDS = {"onnxruntime": ("f32",), "openvino": FLOATS, "torch": FLOATS, "inductor": ("f32",)}
+BACKENDS = {
+    "onnxruntime": ("f32",), "openvino": FLOATS, "torch": FLOATS, "inductor": ("f32",), "cuda": FLOATS,
+    "cuda_inductor": FLOATS,
+}  # fmt: skip
 MENU = "menu.json"
 _WRITE = "write it with: nas devices --out FILE"
 STRATEGIES = (

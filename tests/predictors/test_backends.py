@@ -34,6 +34,10 @@ KINDS = [
     ("torch", "f32"),
     ("torch", "bf16"),
     ("inductor", "f32"),
+    ("cuda", "f32"),
+    ("cuda", "bf16"),
+    ("cuda_inductor", "f32"),
+    ("cuda_inductor", "bf16"),
 ]
 CLOSE: Mapping[str, float] = {"f32": 1e-5, "bf16": 0.05}
 """Largest difference from torch in floats, of the largest output."""
@@ -182,6 +186,42 @@ def test_files_of_spaces_know_the_same_backends() -> None:
 def test_files_of_spaces_know_the_same_floats(runtime: Backend) -> None:
     """See above; of those that are installed."""
     assert experiment.BACKENDS[runtime.NAME] == runtime.FLOATS
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda_inductor"])
+def test_what_is_said_to_a_gpu_is_right_without_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are moved to the processor instead, so that all else that these backends do is tested anywhere."""
+    waited: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append(True))
+    module = pytest.importorskip("predictors.latency.backends.cuda")
+    monkeypatch.setattr(module._OnGpu, "DEVICE", "cpu")
+    with monkeypatch.context() as pretended:
+        pretended.setattr(torch.cuda, "is_available", lambda: True)
+        runtime = backend(name)
+    space = space_of(CHAIN)
+    layers = space.outline.layers(space.extreme(max, "float"))
+    network = random_network(layers, (), space.outline.input_shape)
+    x = np.random.default_rng(1).normal(size=(BATCH, *network.input_shape)).astype(np.float32)
+    model = runtime.exported(network, BATCH)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(runtime.evaluate(model, x, 1), expected, atol=1e-5 * np.abs(expected).max())
+    assert runtime.audited(model, layers)[1] == []
+    runtime.prepared(model, 1)()
+    assert waited == [True]
+    assert runtime.clock(1) is time.perf_counter
+    assert torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("name", ["cuda", "cuda_inductor"])
+def test_without_a_gpu_its_backends_say_so(name: str) -> None:
+    message = (
+        f"backend {name} finds no GPU that torch can use here [missing-device]\n"
+        "  hint: backend: torch computes on the processor"
+    )
+    with pytest.raises(NoBackend, match=rf"\A{re.escape(message)}\Z"):
+        backend(name)
 
 
 @pytest.mark.parametrize(

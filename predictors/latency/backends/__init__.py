@@ -13,6 +13,8 @@ BACKENDS = {
     "openvino": "openvino:OpenVino",
     "torch": "torch:Torch",
     "inductor": "inductor:Inductor",
+    "cuda": "cuda:Cuda",
+    "cuda_inductor": "cuda:CudaInductor",
 }
 """Name -> file and class."""
 EXTRAS = {"openvino": "openvino"}

@@ -19,7 +19,7 @@ import torch
 from torch import fx
 
 from predictors.latency.backends.base import Audit, Kernel, NoBackend
-from predictors.latency.backends.torch import Torch, running, weighs
+from predictors.latency.backends.torch import Torch, weighs
 from supernets import export
 from supernets.export.decomposed import decomposed
 from supernets.plain import Network
@@ -40,7 +40,7 @@ class Inductor(Torch):
     """Frozen weights, so that they are packed once."""
 
     NAME = "inductor"
-    FLOATS = ("f32",)
+    FLOATS: ClassVar[tuple[str, ...]] = ("f32",)
     MENU: ClassVar[Mapping[str, Kernel]] = {**Torch.MENU, "w8a8": Kernel("real", "w8a8")}
 
     def __init__(self, floats: str = "f32") -> None:
@@ -66,7 +66,7 @@ class Inductor(Torch):
         """
         loaded, seen = self.loaded(model), list[str]()
         program = loaded.module()
-        with running(threads):
+        with self.running(threads):
             _compiled(loaded, seen)(*loaded.example_inputs[0])
         computing = [op for op in seen if op in _INTEGER | _FLOAT | _FUSED]
         weighing = [node for node in program.graph.nodes if _operation(node) in _WEIGHING]

@@ -75,6 +75,19 @@ class Torch(Backend):
         found: Callable[..., Tensor] = loaded.module()
         return found
 
+    @contextmanager
+    def running(self, threads: int) -> Iterator[None]:
+        """So many threads, and no gradients. torch has one number of threads for the process: it is put back."""
+        before = torch.get_num_threads()
+        if before != threads:
+            torch.set_num_threads(threads)
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            if before != threads:
+                torch.set_num_threads(before)
+
     def shape_of(self, model: bytes) -> tuple[int, ...]:
         """See :class:`Backend`."""
         return tuple(_inputs(self.loaded(model))[0].shape)
@@ -83,10 +96,10 @@ class Torch(Backend):
         """See :class:`Backend`."""
         loaded = self.loaded(model)
         module = self.module(loaded)
-        inputs = [torch.from_numpy(sample(x.shape, x.numpy().dtype)) for x in _inputs(loaded)]
+        inputs = [torch.from_numpy(sample(x.shape, x.cpu().numpy().dtype)).to(x.device) for x in _inputs(loaded)]
 
         def call() -> None:
-            with running(threads):
+            with self.running(threads):
                 module(*inputs)
 
         return call
@@ -94,10 +107,10 @@ class Torch(Backend):
     def evaluate(self, model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
         """See :class:`Backend`."""
         loaded = self.loaded(model)
-        module, batch = self.module(loaded), len(_inputs(loaded)[0])
-        with running(threads):
-            parts = [module(part) for part in torch.split(torch.from_numpy(images), batch)]
-        return torch.cat(parts).numpy()
+        module, example = self.module(loaded), _inputs(loaded)[0]
+        with self.running(threads):
+            parts = [module(part.to(example.device)) for part in torch.split(torch.from_numpy(images), len(example))]
+        return torch.cat(parts).cpu().numpy()
 
     def audit(
         self, model: bytes, paths: Sequence[str], threads: int = 1, after: Mapping[str, Sequence[str]] | None = None
@@ -106,7 +119,7 @@ class Torch(Backend):
         loaded = self.loaded(model)
         module = loaded.module()
         seen = _Seen(module, self.floats)
-        with running(threads):
+        with self.running(threads):
             seen.run(*_inputs(loaded))
         return Audit(
             dict(Counter(seen.ran.values())), {p: seen.layers[p] for p in paths if p in seen.layers}, frozenset()
@@ -157,17 +170,3 @@ def _inputs(loaded: Any) -> Sequence[Tensor]:
     """Examples of its inputs."""
     given: Sequence[Tensor] = loaded.example_inputs[0]
     return given
-
-
-@contextmanager
-def running(threads: int) -> Iterator[None]:
-    """So many threads, and no gradients. torch has one number of threads for the process: it is put back."""
-    before = torch.get_num_threads()
-    if before != threads:
-        torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        if before != threads:
-            torch.set_num_threads(before)
