@@ -133,8 +133,10 @@ def prepare(
     if table is None and not remeasure:
         raise ValueError("--no-remeasure answers from recorded measurements: it needs --table FILE [missing-table]")
     _check_files(asked, seed, table, remeasure)
-    where = None if table is None else str(Path(table).resolve())
-    return Prepared(asked, {"seed": seed, "table": where, "remeasure": remeasure})
+    facts: dict[str, Any] = {"seed": seed, "table": None, "remeasure": remeasure}
+    if table is not None:
+        facts |= {"table": str(Path(table).resolve()), "table_sha256": files.file_digest(Path(table))}
+    return Prepared(asked, facts)
 
 
 def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | None, remeasure: bool) -> None:

@@ -47,8 +47,8 @@ def profile(
 ) -> None:
     """Measure the latency table of SPACE on this device, for searches; or with --import take over one of others.
 
-    Repeated, a measurement goes on where its time was over. A table of others is checked, and turned into milliseconds,
-    as ``nas bench strategies --table`` reads it.
+    Repeated, a measurement goes on where its time was over. A table of others is checked, and turned into milliseconds:
+    of networks as ``nas bench strategies --table`` reads it, of kernels as ``nas search --table`` does.
     """
     if (space is None) == (file is None):
         problem = "SPACE, to measure here, or --import FILE"
@@ -66,7 +66,9 @@ def profile(
         fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
     if imported_kernels.is_kernels(file):
         others = {"--space": of, "--names": names, "--device": device, "--predictor": predictor, "--transfer": transfer}
-        _import_kernels(file, unit, out, [name for name, given in others.items() if given is not None], seed, as_json)
+        _import_kernels(
+            file, unit, out, [name for name, given in others.items() if given is not None], threads, seed, as_json
+        )
         return
     found, header = checked(
         lambda: imported.import_table(file, unit, of, device or (), predictor or "linear", threads, names, seed)
@@ -102,14 +104,16 @@ def devices(
     say(menu, as_json, lambda: devices_table(menu, out))
 
 
-def _import_kernels(file: Path, unit: str, out: Path, foreign: list[str], seed: int, as_json: bool) -> None:
+def _import_kernels(
+    file: Path, unit: str, out: Path, foreign: list[str], threads: int | None, seed: int, as_json: bool
+) -> None:  # fmt: skip
     from nas import imported_kernels
     from nas.report.tables import kernels_table
 
     if foreign:
         fail(f"{foreign[0]} belongs to tables of networks; {file} has kernels [unknown-key]", WRONG_INPUT)
-    found, header = checked(lambda: imported_kernels.import_kernels(file, unit, seed))
-    checked(lambda: imported_kernels.write(out, found, header), writes=("--out", out))
+    found, header = checked(lambda: imported_kernels.import_kernels(file, unit, threads, seed))
+    checked(lambda: imported_kernels.write(out, found, header, file), writes=("--out", out))
     say({**header, "left_out": dict(found.left_out)}, as_json, lambda: kernels_table(header, found.left_out, out))
 
 

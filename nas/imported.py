@@ -18,7 +18,7 @@ from predictors.latency.published import Published, read, refuse, unknown
 from predictors.latency.regressors import REGRESSORS
 from predictors.latency.table import TableError
 from predictors.latency.transfer import Prior, settings_for
-from predictors.metrics import mape, tau, within
+from predictors.metrics import errors
 from spaces.load import load
 from spaces.randomness import generator
 
@@ -47,16 +47,16 @@ def import_table(
     if names is not None:
         columns = [_join(file, rows, names), *columns]
     found = read(str(file), columns, rows, unit, None if space is None else load(space), devices)
-    refuse(_beside(file, unit, list(found.ms), threads))
+    refuse(beside(file, unit, list(found.ms), threads))
     if predictor not in REGRESSORS:
         raise TableError(unknown("predictor", predictor, list(REGRESSORS)))
     order = generator(seed, "import.judged").permutation(len(found.texts))
     held = order[: max(1, int(_JUDGED * len(order)))]
     seen = order[len(held) :] if len(order) - len(held) > 1 else order
-    errors = {}
+    judged = {}
     for device, ms in found.ms.items():
         model = REGRESSORS[predictor].fit(found.features[seen], ms[seen], generator(seed, "import.fit"))
-        errors[device] = _errors(model.predict(found.features[held]), ms[held])
+        judged[device] = _errors(model.predict(found.features[held]), ms[held])
     return found, {
         "schema": IMPORTED,
         "unit": "ms",
@@ -66,7 +66,7 @@ def import_table(
         "layout": found.layout,
         "networks": len(found.texts),
         "source": {"file": file.name, "unit": unit, "sha256": files.file_digest(file)},
-        "predictor": {"method": predictor, "seed": seed, "seen": len(seen), "judged": len(held), "errors": errors},
+        "predictor": {"method": predictor, "seed": seed, "seen": len(seen), "judged": len(held), "errors": judged},
     }
 
 
@@ -115,7 +115,11 @@ def csv_rows(file: Path) -> tuple[list[dict[str, str | None]], list[str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            rows, columns = list(reader), list(reader.fieldnames or ())
+            rows, columns = [], list(reader.fieldnames or ())
+            for line, row in enumerate(reader, 2):
+                if reader.line_num != line:
+                    raise TableError(f"{file}:{line}: an empty line, or a line break in a cell [syntax]")
+                rows.append(row)
     except OSError as error:
         raise TableError(of_disk(error)) from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -145,7 +149,7 @@ def _join(file: Path, rows: Sequence[dict[str, str | None]], names: Path) -> str
     return column
 
 
-def _beside(file: Path, unit: str, devices: Sequence[str], threads: int | None) -> list[str]:
+def beside(file: Path, unit: str, devices: Sequence[str], threads: int | None) -> list[str]:
     """What a header beside the file, of its name and ``.json``, says otherwise."""
     path = file.with_suffix(".json")
     if not path.exists():
@@ -171,8 +175,5 @@ def _beside(file: Path, unit: str, devices: Sequence[str], threads: int | None) 
 
 
 def _errors(predicted: Floats, measured: Floats) -> dict[str, float]:
-    return {
-        "mape": mape(predicted, measured),
-        "within_10": within(predicted, measured, 0.1),
-        "tau": tau(predicted, measured),
-    }
+    found = errors("networks", predicted, measured)
+    return {name: found[name] for name in ("mape", "within_10", "tau")}

@@ -42,7 +42,7 @@ def evaluated(run: Run, text: str, terminal: Terminal) -> dict[str, Any]:
             progress.warn(f"{store.root} has lost the supernet of the run: it is trained again")
         net, entry = trained(asked, seed, store, batches, progress)
         evaluate = Evaluator(net, dataset, batches)
-        table = Path(start["table"]) if start["table"] else None
+        table = run.table
         used = run.artefact("profile")
         if table is None and not table_entry(asked, seed, store, used).complete:
             progress.warn(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nas import files
@@ -63,7 +62,7 @@ class _Pipeline:
         self.terminal = terminal
         self.asked = run.experiment()
         self.seed = int(start["seed"])
-        self.table = Path(start["table"]) if start["table"] else None
+        self.table = run.table
         self.remeasure = bool(start["remeasure"])
         self.seconds: dict[str, float] = {}
         for record in run.ledger.of("stage"):

@@ -12,7 +12,10 @@ from nas.files import DiskFull
 from spaces.yaml import nearest_file
 
 _CODED = re.compile(r"\[[a-z0-9-]+\]$", re.MULTILINE)
-A_TABLE = "a table is RUNS/store/profile/*/table.json of a search of the same space, device section and seed"
+A_TABLE = (
+    "a table is RUNS/store/profile/*/table.json of a search of the same space, device section and seed; of others' "
+    "kernels it is what nas profile --import made"
+)
 # By name: importing the classes would load all that raises them.
 _CODES = {
     "StoreDamaged": ("store-damaged", "remove the folder of this file and repeat the command, which makes it again"),

@@ -76,6 +76,19 @@ class Run:
             raise NoSuchRun(f"run '{self.name}' was stopped before it began; start it again [empty-run]")
         return record
 
+    @property
+    def table(self) -> Path | None:
+        """The recorded latency table that answers in place of measurements. Raises ``ValueError`` if another one lies
+        there now."""
+        start = self.start
+        if not start["table"]:
+            return None
+        path, digest = Path(start["table"]), start.get("table_sha256")  # runs of before kept none
+        if digest is not None and path.exists() and files.file_digest(path) != digest:
+            what = f"{path}: not the latency table that run '{self.name}' began with [wrong-table]"
+            raise ValueError(f"{what}\n  hint: put that one back, or search anew")
+        return path
+
     def artefact(self, stage: str) -> str | None:
         """Digest of the artefact of a stage that the run has begun to use."""
         record = self.ledger.last("artefacts")

@@ -138,7 +138,7 @@ class Supernet(nn.Module):
 
         ``fixed``: no weight will be changed within, nor gradients be wanted, so that weights are rounded once.
         """
-        kept: dict[str, Tensor | None] | None = {} if fixed else None
+        kept: dict[tuple[str, str], Tensor | None] | None = {} if fixed else None
         with self._selected(Selection(architecture, self._program(architecture), calibration, kept=kept)):
             yield
 

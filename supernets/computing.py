@@ -57,7 +57,7 @@ class Pass:
         module = self.net.layer(layer.path)
         if not isinstance(module, ElasticWeighted):
             return module(x, layer)  # type: ignore[no-any-return]
-        shares, once = self.selection.routing.get(layer.path), partial(self._once, layer.path)
+        shares, once = self.selection.routing.get(layer.path), partial(self._once, (layer.path, "weight"))
         y = module.linear_part(self._read(module, layer, x), layer, shares, once)
         return y if layer.kind == "conv" else self._normalised(module, layer, y)
 
@@ -87,10 +87,10 @@ class Pass:
             records.add_grid(layer.path, grid, len(x))
         return quantizer.on(x, grid, spec, draws=self.net.draws)
 
-    def _once(self, name: str, make: Callable[[], Kept]) -> Kept:
+    def _once(self, name: tuple[str, str], make: Callable[[], Kept]) -> Kept:
         """What is made here, or was made in a pass before with the same weights."""
         kept = self.selection.kept
-        if kept is None:
+        if kept is None or torch.is_grad_enabled():
             return make()
         if name not in kept:
             kept[name] = make()
@@ -160,7 +160,7 @@ class Pass:
             y = module.normalised(y, layer, calibration.moments[layer.path] if calibration else moments)
         if calibration is None or not layer.precision.integer:
             return y
-        rounding = self._once(f"{layer.path} bias", lambda: self._bias_rounding(module, layer, calibration))
+        rounding = self._once((layer.path, "bias"), lambda: self._bias_rounding(module, layer, calibration))
         column = (-1, *[1] * (y.dim() - 2)) if layer.kind == "conv" else (-1,)
         return y if rounding is None else y + rounding.reshape(column)
 

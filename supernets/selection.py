@@ -101,4 +101,4 @@ class Selection:
     calibration: Calibration | None = None
     records: Records | None = None
     routing: Mapping[str, Tensor] = field(default_factory=dict)
-    kept: dict[str, Tensor | None] | None = None
+    kept: dict[tuple[str, str], Tensor | None] | None = None

@@ -47,7 +47,9 @@ def _measured(result: Mapping[str, Any]) -> str:
     runs = PROGRAMS[of["backend"]]
     device = ", ".join(f"{name} {value}" for name, value in of.items())
     besides = f"\n\n{runs.besides}" if runs.besides else ""
-    verified = "" if result["verified"] else f"\n\nNot measured for this card: {words.UNVERIFIED}."
+    verified = "" if result["verified"] else f"\n\nNot measured for this card: {words.unverified(result)}."
+    if result["latency_model"].get("of") == "kernels":
+        return verified.strip()
     return (
         f"Device: {device}.\n\n"
         f"The time of one call on {_counted(of['threads'], 'thread')} with {_counted(of['batch'], 'image')}, "

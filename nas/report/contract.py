@@ -20,7 +20,7 @@ def table(result: Row) -> Html:
     note = (
         _NOTE
         if result["verified"]
-        else f"{_NOTE} {words.UNVERIFIED.capitalize()}; without a bound, the prediction counts."
+        else f"{_NOTE} {words.unverified(result).capitalize()}; without a bound, the prediction counts."
     )
     limits, best = result["budget"], words.chosen(result)
     width = sum(span for _, span in _groups(result)) + 1

@@ -96,7 +96,7 @@ def _met(result: Row) -> str:
 def _verdict(result: Row) -> Html:
     row = words.chosen(result)
     if row is None:
-        known = "" if result["verified"] else f" ({words.UNVERIFIED})"
+        known = "" if result["verified"] else f" ({words.unverified(result)})"
         return tag("p", tag("b", words.no_network(result), known, "."), class_="verdict bad")
     sentence = f"Network {row['key']} {_promise(row, result)}"
     notes = [f"{said}." for said in (*words.harm(result), *words.comparisons(result))]
@@ -119,7 +119,7 @@ def _promise(row: Row, result: Row) -> str:
     latency, size = f"{words.bound_ms(row):.4f} ms", f"{words.kb(row['size_bytes'])} KB"
     asked = "" if not result["budget"] else f" (asked: {words.budget(result['budget'])})"
     if not result["verified"] or row["latency_ms"]["measured_upper"] is None:
-        return f"is predicted to take {latency}, and has {size}{asked}; {words.UNVERIFIED}."
+        return f"is predicted to take {latency}, and has {size}{asked}; {words.unverified(result)}."
     return f"{'keeps the budget: it ' if asked else ''}takes at most {latency}, measured, and has {size}{asked}."
 
 

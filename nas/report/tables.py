@@ -35,7 +35,7 @@ def result_table(result: Mapping[str, Any]) -> str:
     body = [[r[0], asked if i < len(result["finalists"]) else "-", *r[1:]] for i, r in enumerate(rows)]
     lines = [table(title, heads, body), words.SPLITS, *_sentences(result)]
     if not result["verified"]:
-        lines.append(words.UNVERIFIED)
+        lines.append(words.unverified(result))
     return "\n".join(lines)
 
 
@@ -147,11 +147,13 @@ def imported_table(header: dict[str, Any], out: Path) -> str:
 
 def kernels_table(header: Mapping[str, Any], left_out: Mapping[str, int], out: Path) -> str:
     """What ``nas profile --import`` found in kernels: the error of kriging on those that it has not seen."""
-    rows = [
-        [kind, str(e["networks"]), f"{e['mape']:.1f}", f"{100 * e['within_10']:.0f}", f"{e['tau']:.3f}"]
-        for kind, e in header["predictor"]["errors"].items()
-    ]
-    lines = [table(f"{header['kernels']} kernels", ["kind", "unseen", "MAPE %", "within 10 %", "tau"], rows)]
+    judged, rows = header["predictor"]["errors"], []
+    for kind, count in header["kernels"].items():
+        of = judged.get(kind)
+        shown = [f"{of['mape']:.1f}", f"{100 * of['within_10']:.0f}", f"{of['tau']:.3f}"] if of else ["-"] * 3
+        rows.append([kind, str(count), str(of["networks"] if of else 0), *shown])
+    heads = ["kind", "kernels", "of them unseen", "MAPE %", "within 10 %", "tau"]
+    lines = [table(f"{sum(header['kernels'].values())} kernels", heads, rows)]
     if left_out:
         lines.append(f"left out, no layer is one: {', '.join(f'{n} {name}' for name, n in sorted(left_out.items()))}")
     if header["untimed"]:

@@ -9,12 +9,19 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-UNVERIFIED = "not verified here: latencies are answered from recorded measurements"
 SPLITS = (
     "quality: predicted and supernet are of the validation images, by whose loss, measured and predicted, networks are "
     "chosen; exported is of the test images, seen once"
 )
 _RUNTIMES = ("onnxruntime", "openvino", "torch")
+
+
+def unverified(result: Row) -> str:
+    """Of a search that timed nothing: where its latencies are from."""
+    model = result["latency_model"]
+    if model.get("of") == "kernels":
+        return f"not verified: latencies are sums of kernels of another device ({model['table']})"
+    return "not verified here: latencies are answered from recorded measurements"
 
 
 def ms(value: float | None) -> str:

@@ -30,7 +30,9 @@ def to_json(kernels: Kernels) -> dict[str, Any]:
         {"is": names[type(key)], **asdict(key), "ms": ms}
         for key, ms in zip(kernels.keys, kernels.ms.tolist(), strict=True)
     ]
-    return {"schema": SCHEMA, "unit": "ms", "rows": rows, "left_out": dict(kernels.left_out)}
+    return {
+        "schema": SCHEMA, "unit": "ms", "rows": rows, "left_out": dict(kernels.left_out), "untimed": kernels.untimed,
+    }  # fmt: skip
 
 
 def recorded(path: Path) -> Kernels | None:
@@ -52,7 +54,7 @@ def recorded(path: Path) -> Kernels | None:
         keys: list[Key] = [_TYPES[row.pop("is")](**row) for row in rows]
         if data["unit"] != "ms" or not len(ms) or not (np.isfinite(ms) & (ms > 0)).all():
             raise ValueError("times that are none")
-        return Kernels(tuple(keys), ms, dict(data["left_out"]))
+        return Kernels(tuple(keys), ms, dict(data["left_out"]), int(data["untimed"]))
     except (KeyError, TypeError, ValueError) as error:
         raise TableError(f"{path}: damaged table: {error!r}") from error
 
@@ -80,7 +82,7 @@ def priced(space: Space, target: Target, kernels: Kernels, path: Path) -> tuple[
     others = dict(zip(map(str, absent), found.ms(absent).tolist(), strict=True))
     table = Table({"kernels": path.name}, 0.0, rows, {}, predicted=others, interpolation=found)
     model = additive(space, table, target.menu, target.batch, facts["mape"] / 100)
-    return model, {**facts, **model.to_json()}
+    return model, {**facts, **model.to_json(), "table": str(path)}
 
 
 def errors_by_kind(kernels: Kernels, seed: int) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 NAME = "kriging"
 _LENGTHS, _KIND_LENGTHS, _NOISES = (1.0, 2.0, 4.0, 8.0), (0.5, 1.0, 2.0), (1e-4, 1e-3, 1e-2)
 _MOST, _CHOSEN_BY = 2_500, 300  # rows that are read, and by which length scales are chosen: both cost the cube
+_OF_A_KIND = 25  # rows that are read of each, before others are
+_AT_ONCE = 4_096  # keys that are predicted at a time
 _LEAST_MS = 1e-6
 _WORST = 1.0  # error in logs above which one is as bad as another
 
@@ -67,8 +69,9 @@ class Interpolation:
 
         Of very many rows a part is read, drawn at random.
         """
-        rows = _some(len(keys), _MOST, "interpolation")
-        points = _Points.of(keys).part(rows)
+        every = _Points.of(keys)
+        rows = _some(len(keys), _MOST, "interpolation", every.kinds)
+        points = every.part(rows)
         mean, deviation = standard(points.sizes)
         known = points.standard(mean, deviation)
         logs = np.log(np.maximum(np.array(ms, np.float64)[rows] + call_ms, _LEAST_MS))
@@ -81,15 +84,26 @@ class Interpolation:
         """Times (n,) of these keys without that of a call, never below 0."""
         if not keys:
             return np.zeros(0)
-        points = _Points.of(keys).standard(self.mean, self.deviation)
-        logs = self.level + _covariance(points, self.known, self.scales) @ self.solved
+        parts = [keys[i : i + _AT_ONCE] for i in range(0, len(keys), _AT_ONCE)]
+        logs = np.concatenate([self._logs(part) for part in parts])
         return np.asarray(np.maximum(np.exp(logs) - self.call_ms, 0.0), np.float64)
 
+    def _logs(self, keys: Sequence[Key]) -> Floats:
+        points = _Points.of(keys).standard(self.mean, self.deviation)
+        return np.asarray(self.level + _covariance(points, self.known, self.scales) @ self.solved)
 
-def _some(count: int, most: int, purpose: str) -> NDArray[np.intp]:
-    """At most ``most`` rows of ``count``."""
-    drawn = generator(0, purpose).permutation(count)[:most]
-    return np.sort(drawn)
+
+def _some(count: int, most: int, purpose: str, kinds: NDArray[np.str_] | None = None) -> NDArray[np.intp]:
+    """At most ``most`` rows of ``count``, drawn at random; first some of each of the ``kinds`` (count, parts)."""
+    drawn = generator(0, purpose).permutation(count)
+    if kinds is not None and count > most:
+        _, codes = np.unique(kinds[drawn], axis=0, return_inverse=True)
+        codes = codes.reshape(-1)
+        turns = np.zeros(count, np.intp)  # how many of its kind stand before each
+        for code in range(int(codes.max()) + 1):
+            turns[codes == code] = np.arange((codes == code).sum())
+        drawn = drawn[np.argsort(turns >= _OF_A_KIND, kind="stable")]
+    return np.sort(drawn[:most])
 
 
 def _scales(known: _Points, values: Floats) -> tuple[float, float, float]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -32,17 +33,19 @@ Floats = NDArray[np.float64]
 _PRECISIONS = {"float": ("f32", "f32"), "w8a8": ("w8c", "u8")}
 _AFTER = {"relu": "relu", "relu6": "relu6", "hswish": "hard_swish", "swish": "swish"}
 _CONCATENATED = ("CIN1", "CIN2", "CIN3", "CIN4")
-_JUDGED = 0.2
-_LEAST_MS = 1e-4  # to start a kernel takes no less
-_MACS_PER_MS = 1e4, 1e10  # a microcontroller runs more, and no device so many of one image
-_WHOLE = re.compile(r"\d{1,9}(\.0*)?")
+_JUDGED, _JUDGED_OF = 0.2, 3  # share of the keys of a kind that predictions are judged by, if there are so many
+_LEAST_MS, _MOST_MS = 1e-4, 1e7  # half of the kernels take more: to start one does; none takes hours
+_SLOWEST_MACS_PER_MS = 1e4  # the fastest kernel, of a microcontroller, runs more
+_NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,9}(\.0*)?", re.ASCII)
 _MEASURED = re.compile(r"(?P<mean>[^+]+?)\s*\+-\s*(?P<deviation>.+)")
 Size = Callable[[str], int]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a file: where it stands, of which kernel, its shapes, and a time, as ``"37.5 +- 0.3"`` too."""
+    """One row of a file: where it stands, of which kernel, its shapes, and a time, as ``"37.5 +- 0.3"`` too; ``None``
+    and zero are those of a run that failed."""
 
     place: str
     kernel: str
@@ -52,11 +55,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Kernels:
-    """``ms`` (n,) of ``keys``; ``left_out``: kernel -> rows of it, which no layer of a space is."""
+    """``ms`` (n,) of ``keys``; ``left_out``: kernel -> rows of it, which no layer of a space is; ``untimed`` rows."""
 
     keys: tuple[Key, ...]
     ms: Floats
     left_out: Mapping[str, int]
+    untimed: int = 0
 
     def interpolation(self) -> Interpolation:
         """The times of all other keys."""
@@ -75,67 +79,76 @@ def kind(key: Key) -> str:
     return f"{grouped} {key.op}{form}".strip() if isinstance(key, LayerKey) else f"traced {key.op}{form}"
 
 
-def read(name: str, entries: Sequence[Entry], unit: str) -> Kernels:
-    """The kernels of a file or folder ``name``. Several rows of one layer, as of ``conv-relu`` and ``conv-bn-relu``,
-    count by their median.
+def read(name: str, entries: Sequence[Entry], unit: str, problems: Sequence[str] = ()) -> Kernels:
+    """The kernels of a file or folder ``name``, of which ``problems`` are known. Several rows of one layer, measured
+    again or of ``conv-relu`` and ``conv-bn-relu``, count by their median.
 
     Raises :class:`TableError` with every problem: unknown unit or precision, shapes or times that are missing, no
-    number, not finite or not above zero, rows that stand twice, a unit that cannot be, no kernel of a layer.
+    number, not finite or out of range, a unit that cannot be, fewer than two kernels of layers.
     """
     if unit not in UNITS:
         raise TableError(unknown("unit", unit, list(UNITS)))
-    problems: list[str] = []
+    told = list(problems)
     found: dict[Key, list[float]] = {}
-    seen: dict[str, str] = {}
     left_out: Counter[str] = Counter()
+    untimed = 0
     for entry in entries:
-        before = len(problems)
-        same = f"{entry.kernel} {sorted(map(str, entry.config.items()))}"
-        first = seen.setdefault(same, entry.place)
-        if first != entry.place:
-            problems.append(f"{entry.place}: the kernel of {first} again [duplicate]")
-        time = _time(entry, unit, problems)
-        key = _key(entry, problems)
+        before = len(told)
+        key = _key(entry, told)
         if key is None:
-            left_out[entry.kernel] += len(problems) == before
+            left_out[entry.kernel] += 1
+            continue
+        ms = _time(entry, unit, told)
+        if len(told) == before and ms == 0:
+            untimed += 1
         else:
-            found.setdefault(key, []).append(time)
-    refuse(problems)
-    if not found:
-        known = f"those of {', '.join(sorted(left_out))} are none" if left_out else "it is empty"
-        raise TableError(f"{name}: no kernel of a layer: {known} [missing-row]")
+            found.setdefault(key, []).append(ms)
+    refuse(told)
+    if len(found) < 2:
+        others = f"; those of {', '.join(sorted(left_out))} are none" if left_out else ""
+        raise TableError(f"{name}: two kernels of layers are the least, not {len(found)}{others} [missing-row]")
     keys = tuple(sorted(found, key=str))
-    ms = np.array([median(found[key]) for key in keys])
-    _check_unit(name, keys, ms, unit)
-    return Kernels(keys, ms, dict(left_out))
+    times = np.array([median(found[key]) for key in keys])
+    _check_unit(name, keys, times, unit)
+    return Kernels(keys, times, dict(left_out), untimed)
 
 
 def held_out(kernels: Kernels, seed: int) -> tuple[list[Key], Floats, Floats]:
-    """(a fifth of the keys, their predicted times from the others, their measured ones); of one key that itself."""
-    order = generator(seed, "kernels.judged").permutation(len(kernels.keys))
-    judged = order[: max(1, int(_JUDGED * len(order)))]
-    seen = order[len(judged) :] if len(order) > 1 else order
+    """(a fifth of the keys of each kind, their predicted times from the others, their measured ones)."""
+    rows: dict[str, list[int]] = {}
+    for i in generator(seed, "kernels.judged").permutation(len(kernels.keys)).tolist():
+        rows.setdefault(kind(kernels.keys[i]), []).append(i)
+    judged = [i for of in rows.values() if len(of) >= _JUDGED_OF for i in of[: max(1, int(_JUDGED * len(of)))]]
+    judged = judged or next(iter(rows.values()))[:1]
+    seen = sorted(set(range(len(kernels.keys))) - set(judged))
     found = Interpolation.of([kernels.keys[i] for i in seen], kernels.ms[seen].tolist(), 0.0)
     keys = [kernels.keys[i] for i in judged]
     return keys, found.ms(keys), kernels.ms[judged]
 
 
 def _time(entry: Entry, unit: str, problems: list[str]) -> float:
-    parts = _MEASURED.fullmatch(str(entry.latency).strip())
-    text = parts["mean"] if parts else entry.latency
-    try:
-        value = math.nan if isinstance(text, bool) else float(text)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
+    said = "0" if entry.latency is None else str(entry.latency).strip()
+    parts = _MEASURED.fullmatch(said)
+    value, deviation = map(_number, (parts["mean"], parts["deviation"]) if parts else (said, "0"))
+    ms = UNITS[unit] * value
+    if not (0 <= ms <= _MOST_MS and deviation >= 0):
         problems.append(f"{entry.place}: latency: {entry.latency!r:.60} is not a time in {unit} [bad-value]")
-    return UNITS[unit] * value
+    return ms
+
+
+def _number(text: str) -> float:
+    """NaN for what is none."""
+    try:
+        return float(text) if _NUMBER.fullmatch(text.strip()) else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _key(entry: Entry, problems: list[str]) -> Key | None:
     """The layer that a kernel is; ``None`` for a kernel that is none, and for one with a problem."""
     before = len(problems)
 
+    @cache  # so that a problem is told once
     def size(name: str) -> int:
         value = entry.config.get(name)
         whole = int(float(str(value))) if _WHOLE.fullmatch(str(value).strip()) else 0
@@ -144,15 +157,20 @@ def _key(entry: Entry, problems: list[str]) -> Key | None:
             problems.append(f"{entry.place}: {name}: {'it is missing [missing-key]' if value in (None, '') else given}")
         return max(whole, 1)
 
-    precision = entry.config.get("PRECISION") or "float"
-    if precision not in _PRECISIONS:
-        problems.append(f"{entry.place}: PRECISION: {unknown('precision', str(precision), list(_PRECISIONS))}")
+    if not entry.kernel:
+        problems.append(f"{entry.place}: kernel: it is missing [missing-key]")
+        return None
+    precision = entry.config.get("PRECISION", "float")
+    if not isinstance(precision, str) or precision not in _PRECISIONS:
+        problems.append(f"{entry.place}: PRECISION: {unknown('precision', str(precision)[:60], list(_PRECISIONS))}")
         return None
     key = _layer(entry.kernel, entry.config, size, *_PRECISIONS[precision])
+    if isinstance(key, LayerKey) and key.groups > 1 and key.c_out != key.c_in:
+        problems.append(f"{entry.place}: COUT: {key.c_out} is not CIN, as of depthwise kernels [bad-value]")
     return key if len(problems) == before else None
 
 
-def _layer(kernel: str, config: Collection[str], size: Size, weight: str, form: str) -> Key | None:
+def _layer(kernel: str, config: Mapping[str, Any], size: Size, weight: str, form: str) -> Key | None:
     """``None`` for the name of a kernel that no layer is."""
     first, *words = kernel.replace("global-", "global").replace("addrelu", "add-relu").split("-")
     words = [word for word in words if word != "bn"]
@@ -170,7 +188,8 @@ def _layer(kernel: str, config: Collection[str], size: Size, weight: str, form: 
             return layer("conv", size("CIN"), size("COUT"), size("KERNEL_SIZE"), size("STRIDES"))
         case "dwconv":
             c = size("CIN")
-            return layer("conv", c, c, size("KERNEL_SIZE"), size("STRIDES"), groups=c)
+            c_out = c if config.get("COUT") in (None, "") else size("COUT")
+            return layer("conv", c, c_out, size("KERNEL_SIZE"), size("STRIDES"), groups=c)
         case "fc":
             return layer("linear", size("CIN"), size("COUT"))
         case "maxpool" | "avgpool":
@@ -181,11 +200,9 @@ def _layer(kernel: str, config: Collection[str], size: Size, weight: str, form: 
         case "add":
             return layer("add", size("CIN"), size("CIN"))
         case "concat":
-            widths = [size(name) for name in _CONCATENATED if name in config]
-            if len(widths) > 1:
-                fan = len(widths) if len(widths) != 2 else 0
-                return layer("concat", widths[0], sum(widths), others=fan)
-            return None
+            widths = [size(name) for name in _CONCATENATED[:2]]
+            widths += [size(name) for name in _CONCATENATED[2:] if str(config.get(name) or 0) != "0"]
+            return layer("concat", widths[0], sum(widths), others=len(widths) if len(widths) != 2 else 0)
         case "multiply":
             return layer("multiply", size("CIN"), size("CIN"), others=1)
         case "quantize" | "dequantize":
@@ -196,9 +213,10 @@ def _layer(kernel: str, config: Collection[str], size: Size, weight: str, form: 
 
 def _check_unit(name: str, keys: Sequence[Key], ms: Floats, unit: str) -> None:
     """Raise :class:`TableError` for times that cannot be in this unit."""
-    heavy = [i for i, key in enumerate(keys) if key.op in WEIGHTED]
-    rate = float(np.median([amounts(keys[i]).macs / ms[i] for i in heavy])) if heavy else _MACS_PER_MS[0]
-    if np.median(ms) < _LEAST_MS or not _MACS_PER_MS[0] <= rate <= _MACS_PER_MS[1]:
-        raise TableError(
-            f"{name}: half of the kernels take {np.median(ms):.4g} ms: that cannot be in {unit} [wrong-unit]"
-        )
+    if np.median(ms) < _LEAST_MS:
+        what = f"half of the kernels take less than {np.median(ms):.4g} ms"
+        raise TableError(f"{name}: {what}: that cannot be in {unit} [wrong-unit]")
+    rates = [amounts(key).macs / time for key, time in zip(keys, ms, strict=True) if key.op in WEIGHTED]
+    if rates and max(rates) < _SLOWEST_MACS_PER_MS:
+        what = f"no kernel does more than {max(rates):.4g} multiplications in a millisecond"
+        raise TableError(f"{name}: {what}: that cannot be in {unit} [wrong-unit]")

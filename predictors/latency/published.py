@@ -68,7 +68,7 @@ def read(
         if device not in devices:
             raise TableError(f"{name}:1: {unknown('device', device, list(devices))}")
     devices = {device: devices[device] for device in wanted or devices}
-    problems = _named(name, [column for used in devices.values() for column in used], unit)
+    problems = named(name, [column for used in devices.values() for column in used], unit)
     networks = _networks(name, rows, chosen, space, problems)
     ms = {
         device: UNITS[unit] * np.sum([_column(name, rows, column, unit, problems) for column in used], axis=0)
@@ -123,7 +123,7 @@ def _whole(row: Mapping[str, str | None]) -> dict[str, str]:
     return {key: value or "" for key, value in row.items() if isinstance(key, str)}
 
 
-def _named(name: str, columns: Sequence[str], unit: str) -> list[str]:
+def named(name: str, columns: Sequence[str], unit: str) -> list[str]:
     """Problems of names that say another unit."""
     stem = name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
     found = []

@@ -18,6 +18,7 @@ from nas.stages import kernels as stage
 from nas.terms import WRONG_INPUT
 from predictors.latency import TableError, Target
 from predictors.latency.amounts import amounts
+from predictors.latency.interpolation import Interpolation
 from predictors.latency.kernels import Entry, kind, read
 from predictors.latency.key import BoundaryKey, Key, LayerKey
 from predictors.latency.model import features
@@ -32,7 +33,7 @@ from tests.nas.tiny import TINY, asked
 
 CONV = {"HW": 13, "CIN": 212, "COUT": 176, "KERNEL_SIZE": 1, "STRIDES": 1}
 """The example of nn-Meter's documentation, as the time below."""
-ADD = {"HW": 9, "CIN": 9}
+POOL = {"HW": 7, "CIN": 8}
 TIME = "37.53 +- 0.314"
 PRECISION = "{choice: [float, w8a8], per: layer}"
 MIXED = TINY.replace("[float, w8a8, w4a8]", "[float, w8a8]")
@@ -75,21 +76,32 @@ def rows_of(keys: Sequence[Key]) -> list[Entry]:
     ]
 
 
+OTHER = one("fc", {"CIN": 1000, "COUT": 1000}, 0.01)
+"""A table has two rows."""
+
+
 # --- Reading ----------------------------------------------------------------------------------------------------------
 
 
 def test_shapes_and_times_of_nn_meter_lie_in_two_files(tmp_path: Path) -> None:
-    """What was never timed is counted; of two names of one layer the median counts."""
+    """What was never timed, or in vain, is counted; of several times of one layer the median counts."""
     shapes = {"YB2F4N": {"model": "x", "shapes": [[13, 13, 212]], "config": CONV}, "LATE": {"config": CONV}}
     folder = put(
         tmp_path / "results", prior={"conv-bn-relu": shapes}, profiled={"conv-bn-relu": {"YB2F4N": {"latency": TIME}}},
-        more={"conv-relu": {"A": {"config": CONV, "latency": 38.53}}, "se": {"B": {"config": CONV, "latency": 1.0}}},
+        more={
+            "conv-relu": {"A": {"config": CONV, "latency": 38.53}}, "se": {"B": {"config": CONV, "latency": 1.0}},
+            "global-avgpool": {
+                "C": {"config": POOL, "latency": 0.4}, "D": {"config": POOL, "latency": 0.6},
+                "E": {"config": POOL, "latency": "0.0 +- 0.0"},
+            },
+        },
     )  # fmt: skip
     found, header = import_kernels(folder, "ms")
-    assert found.keys == (layer("conv", 1, 1, 212, 176, 13, after="relu"),)
-    assert found.ms.tolist() == [pytest.approx(38.03)]
-    assert (dict(found.left_out), header["untimed"], header["kernels"]) == ({"se": 1}, 1, 1)
-    assert import_kernels(folder, "us")[0].ms.tolist() == [pytest.approx(0.03803)]
+    assert found.keys == (layer("conv", 1, 1, 212, 176, 13, after="relu"), layer("pool", 1, 1, 8, 8, 7))
+    assert found.ms.tolist() == [pytest.approx(38.03), 0.5]
+    assert (dict(found.left_out), header["untimed"]) == ({"se": 1}, 2)
+    assert header["kernels"] == {"conv f32": 1, "pool": 1}
+    assert import_kernels(folder, "us")[0].ms.tolist() == [pytest.approx(0.03803), 0.0005]
 
 
 @pytest.mark.parametrize("first", ["kernel", "model_path"])
@@ -97,9 +109,15 @@ def test_a_csv_file_names_the_kernel_in_a_column(tmp_path: Path, first: str) -> 
     """nn-Meter's own has the path of a model, and features at the end."""
     path = tmp_path / "conv.csv"
     name = "dwconv-bn-relu6" if first == "kernel" else "dwconv-bn-relu6_prior_XY"
-    path.write_text(f"{first},HW,CIN,COUT,KERNEL_SIZE,STRIDES,feature_0,latency\n{name},14,32,32,3,2,0.1,0.25\n")
-    found, _ = import_kernels(path, "ms")
-    assert found.keys == (layer("conv", 3, 2, 32, 32, 14, after="relu6", groups=32),)
+    rows = f"{name},14,32,32,3,2,0.1,0.25\n{name},14,32,32,3,1,0.1,0.5\n"
+    path.write_text(f"{first},HW,CIN,COUT,KERNEL_SIZE,STRIDES,feature_0,latency\n{rows}")
+    keys = tuple(layer("conv", 3, stride, 32, 32, 14, after="relu6", groups=32) for stride in (1, 2))
+    assert import_kernels(path, "ms")[0].keys == keys
+    (tmp_path / "add.csv").write_text("model_path,HW,CIN,CIN,latency\nadd_prior_A,7,8,8,0.1\n")
+    (tmp_path / "concat.csv").write_text("model_path,HW,CIN1,CIN2,CIN3,CIN4,latency\nconcat_A,7,8,4,2,0,0.1\n")
+    (tmp_path / "notes.txt").write_text("kept")
+    both = layer("add", 1, 1, 8, 8, 7), layer("concat", 1, 1, 8, 14, 7, others=3)
+    assert set(import_kernels(tmp_path, "ms")[0].keys) == {*keys, *both}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,11 @@ def test_a_csv_file_names_the_kernel_in_a_column(tmp_path: Path, first: str) -> 
         ("conv", CONV, layer("conv", 1, 1, 212, 176, 13)),
         ("conv-bn-hswish", CONV, layer("conv", 1, 1, 212, 176, 13, after="hard_swish")),
         ("conv-bn-bn-relu", CONV, layer("conv", 1, 1, 212, 176, 13, after="relu")),
-        ("dwconv-swish", {**CONV, "STRIDES": 2}, layer("conv", 1, 2, 212, 212, 13, after="swish", groups=212)),
+        ("dwconv", {"HW": 7, "CIN": 8, "KERNEL_SIZE": 3, "STRIDES": 1}, layer("conv", 3, 1, 8, 8, 7, groups=8)),
+        (
+            "dwconv-swish", {**CONV, "STRIDES": 2, "COUT": 212},
+            layer("conv", 1, 2, 212, 212, 13, after="swish", groups=212),
+        ),
         ("fc-relu", {"CIN": 8, "COUT": 4}, layer("linear", 1, 1, 8, 4, 1, after="relu")),
         ("maxpool", {"HW": 8, "CIN": 4, "KERNEL_SIZE": 3, "POOL_STRIDES": 2}, layer("max_pool", 3, 2, 4, 4, 8)),
         ("avgpool", {"HW": 8, "CIN": 4, "KERNEL_SIZE": 2, "POOL_STRIDES": 2}, layer("avg_pool", 2, 2, 4, 4, 8)),
@@ -122,12 +144,12 @@ def test_a_csv_file_names_the_kernel_in_a_column(tmp_path: Path, first: str) -> 
     ],
 )  # fmt: skip
 def test_every_kernel_becomes_the_row_of_a_layer(kernel: str, config: dict[str, Any], key: Key) -> None:
-    assert read("file", one(kernel, config, 0.001), "ms").keys == (key,)
+    assert key in read("file", one(kernel, config, 0.001) + OTHER, "ms").keys
 
 
 def test_a_precision_may_stand_beside_the_shapes() -> None:
-    (key,) = read("file", one("conv-relu", {**CONV, "PRECISION": "w8a8"}), "ms").keys
-    assert key == replace(layer("conv", 1, 1, 212, 176, 13, after="relu"), weight="w8c", source="u8", target="u8")
+    keys = read("file", one("conv-relu", {**CONV, "PRECISION": "w8a8"}) + OTHER, "ms").keys
+    assert keys[0] == replace(layer("conv", 1, 1, 212, 176, 13, after="relu"), weight="w8c", source="u8", target="u8")
 
 
 @pytest.mark.parametrize("space", [CONVNET, MOBILE], ids=["convnet", "mobile"])
@@ -144,16 +166,26 @@ def test_what_a_space_needs_can_be_said_in_these_words(space: Space) -> None:
     [
         (CONV, "nan", "latency: 'nan' is not a time in ms [bad-value]"),
         (CONV, -1, "latency: -1 is not a time in ms [bad-value]"),
-        (CONV, None, "latency: None is not a time in ms [bad-value]"),
+        (CONV, "", "latency: '' is not a time in ms [bad-value]"),
+        (CONV, 1e8, "latency: 100000000.0 is not a time in ms [bad-value]"),
+        (CONV, 10**400, f"latency: {str(10**400)[:60]} is not a time in ms [bad-value]"),
+        (CONV, "1_0", "latency: '1_0' is not a time in ms [bad-value]"),
+        (CONV, "1 +- x", "latency: '1 +- x' is not a time in ms [bad-value]"),
+        (CONV, [1], "latency: [1] is not a time in ms [bad-value]"),
         (CONV, True, "latency: True is not a time in ms [bad-value]"),
         (CONV, "inf +- 0", "latency: 'inf +- 0' is not a time in ms [bad-value]"),
         ({**CONV, "COUT": 0}, 1, "COUT: 0 is not a whole number above 0 [bad-value]"),
         ({**CONV, "HW": "7.5"}, 1, "HW: '7.5' is not a whole number above 0 [bad-value]"),
         ({**CONV, "CIN": True}, 1, "CIN: True is not a whole number above 0 [bad-value]"),
+        ({**CONV, "HW": "\u0661"}, 1, "HW: '\u0661' is not a whole number above 0 [bad-value]"),
         ({"HW": 3, "CIN": 3, "COUT": 3, "KERNEL_SIZE": 3}, 1, "STRIDES: it is missing [missing-key]"),
         (
             {**CONV, "PRECISION": "int8"}, 1,
             "PRECISION: unknown precision 'int8' [unknown-name]\n  hint: known: float, w8a8",
+        ),
+        (
+            {**CONV, "PRECISION": ["w8a8"]}, 1,
+            "PRECISION: unknown precision '['w8a8']' [unknown-name]\n  hint: did you mean 'w8a8'?",
         ),
     ],
 )  # fmt: skip
@@ -165,13 +197,26 @@ def test_what_is_wrong_with_a_row_is_said_with_its_place(config: dict[str, Any],
 @pytest.mark.parametrize(
     ("entries", "unit", "message"),
     [
-        (one("conv", CONV), "msec", "unknown unit 'msec' [unknown-name]\n  hint: did you mean 'ms'?"),
-        ([], "ms", "x: no kernel of a layer: it is empty [missing-row]"),
-        (one("se", {}) + one("split", {}), "ms", "x: no kernel of a layer: those of se, split are none [missing-row]"),
-        ([*one("conv", CONV), Entry("b", "conv", CONV, 2)], "ms", "b: the kernel of file again [duplicate]"),
-        (one("conv", CONV, 0.5), "us", "x: half of the kernels take 0.0005 ms: that cannot be in us [wrong-unit]"),
-        (one("conv", CONV, 2000), "s", "x: half of the kernels take 2e+06 ms: that cannot be in s [wrong-unit]"),
-        (one("add", ADD), "ns", "x: half of the kernels take 5e-07 ms: that cannot be in ns [wrong-unit]"),
+        (OTHER, "msec", "unknown unit 'msec' [unknown-name]\n  hint: did you mean 'ms'?"),
+        ([], "ms", "x: two kernels of layers are the least, not 0 [missing-row]"),
+        (
+            one("se", {}) + one("split", {}) + OTHER, "ms",
+            "x: two kernels of layers are the least, not 1; those of se, split are none [missing-row]",
+        ),
+        (one("", CONV), "ms", "file: kernel: it is missing [missing-key]"),
+        (one("concat", {"HW": 7, "CIN1": 4}), "ms", "file: CIN2: it is missing [missing-key]"),
+        (
+            one("dwconv", {**CONV, "COUT": 8}), "ms",
+            "file: COUT: 8 is not CIN, as of depthwise kernels [bad-value]",
+        ),
+        (
+            one("add", POOL, 0.05) + one("fc", {"CIN": 4, "COUT": 4}, 0.05), "us",
+            "x: half of the kernels take less than 5e-05 ms: that cannot be in us [wrong-unit]",
+        ),
+        (
+            one("conv", CONV, 2000) + one("fc", {"CIN": 4, "COUT": 4}, 2), "s",
+            "x: no kernel does more than 3.153 multiplications in a millisecond: that cannot be in s [wrong-unit]",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(entries: list[Entry], unit: str, message: str) -> None:
@@ -181,26 +226,33 @@ def test_what_is_wrong_with_a_file_is_said(entries: list[Entry], unit: str, mess
 
 def test_what_is_wrong_with_files_is_said_with_all_places(tmp_path: Path) -> None:
     folder = put(
-        tmp_path / "results", a={"conv": {"A": {"latency": 1}, "B": {"config": CONV, "latency": 1}}},
-        b={"conv": {"B": {"config": {**CONV, "HW": 1}}}, "fc": 3}, c=[1],
+        tmp_path / "results", a={"conv": {"A": {"latency": 1}, "B": {"config": CONV, "latency": -1}}},
+        b={"conv": {"B": {"config": {**CONV, "HW": 1}}}, "fc": 3},
     )  # fmt: skip
     message = (
         f"{folder}/b.json: conv, B: config stands in another file too [duplicate]\n"
-        f"{folder}/b.json: fc is a mapping of mappings [wrong-type]\n"
-        f"{folder}/c.json: a file of kernels is a mapping of mappings [wrong-type]\n"
-        f"{folder}/a.json: conv, A: no config says its shapes [missing-key]"
+        f"{folder}/b.json: fc: not names of kernels, each with its shapes and time [wrong-type]\n"
+        f"{folder}/a.json: conv, A: no config says its shapes [missing-key]\n"
+        f"{folder}/a.json: conv, B: latency: -1 is not a time in ms [bad-value]"
     )
     with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
         import_kernels(folder, "ms")
     (folder / "c.json").write_text("{")
     with pytest.raises(TableError, match=r"c\.json.*\[syntax\]\Z"):
         import_kernels(folder, "ms")
-    with pytest.raises(TableError, match=r"empty: no JSON file in this folder \[missing-file\]\Z"):
+    with pytest.raises(TableError, match=r"empty: no JSON or CSV file of kernels is in this folder \[missing-file\]\Z"):
         import_kernels(put(tmp_path / "empty"), "ms")
     path = tmp_path / "x.csv"
     path.write_text("CIN,latency\n3,3\n")
     message = f"{path}:1: no column 'kernel' [missing-key]\n  hint: such as conv-bn-relu, dwconv-bn or fc"
     with pytest.raises(TableError, match=rf"\A{re.escape(message)}\Z"):
+        import_kernels(path, "ms")
+    path.write_text("kernel,CIN,COUT,latency\nfc,3,3,1\n\nfc,3,4,1\n")
+    with pytest.raises(TableError, match=r"x\.csv:3: an empty line, or a line break in a cell \[syntax\]\Z"):
+        import_kernels(path, "ms")
+    path = path.rename(tmp_path / "phone_us.csv")
+    path.write_text("kernel,CIN,COUT,latency\nfc,3,3,1\nfc,3,4,1\n")
+    with pytest.raises(TableError, match=r"phone_us\.csv: the name says us, but --unit says ms \[wrong-unit\]\Z"):
         import_kernels(path, "ms")
 
 
@@ -257,13 +309,21 @@ def test_a_search_for_a_device_that_is_not_here(tmp_path: Path) -> None:
     done = nas(*command, "--no-remeasure")
     assert done.exit_code == 0, done.stderr
     assert "kernels it had not seen" in done.stdout
-    assert "not verified here" in done.stdout
+    assert "not verified: latencies are sums of kernels of another device" in done.stdout
     result = files.read_json(tmp_path / "runs" / "tiny-1" / "result.json")
     assert result["latency_model"]["of"] == "kernels"
     chosen = next(row for row in result["finalists"] if row["key"] == result["chosen"])
+    card = (tmp_path / "runs" / "tiny-1" / chosen["model"]).with_name("card.md").read_text(encoding="utf-8")
+    assert (
+        f"Not measured for this card: not verified: latencies are sums of kernels of another device ({path})." in card
+    )
+    assert "Device:" not in card
     assert chosen["latency_ms"]["measured"] is None
     assert chosen["latency_ms"]["predicted"] <= result["budget"]["latency_ms"]
-    assert (tmp_path / "runs" / "tiny-1" / chosen["model"]).exists()
+    imported(tmp_path / "phone", list(distinct_keys(experiment.searched, Target()))[1:])
+    again = nas("evaluate", "tiny-1", chosen["key"], "--runs", tmp_path / "runs")
+    changed = f"{path}: not the latency table that run 'tiny-1' began with [wrong-table]\n"
+    assert (again.exit_code, again.stderr.split("  hint")[0]) == (WRONG_INPUT, changed)
 
 
 def test_what_a_table_lacks_is_said(tmp_path: Path) -> None:
@@ -297,6 +357,23 @@ def test_a_table_for_other_calls_or_a_damaged_one_is_refused(tmp_path: Path) -> 
         path.write_text(json.dumps({**other, "digest": digest}))
         with pytest.raises(TableError, match=problem):
             stage.recorded(path)
+
+
+def test_nothing_is_written_over_what_was_read(tmp_path: Path) -> None:
+    folder = put(tmp_path / "phone", kernels=as_file({key: 0.1 for key in distinct_keys(CONVNET, Target())}))
+    for source in (folder, folder / "kernels.json"):
+        done = nas("profile", "--import", source, "--unit", "ms", "--out", folder)
+        message = f"{folder}: the source lies there: --out has to be another folder [ambiguous]\n"
+        assert (done.exit_code, done.stderr) == (WRONG_INPUT, message)
+    assert [path.name for path in folder.iterdir()] == ["kernels.json"]
+
+
+def test_rare_kinds_are_known_beside_many_rows_of_another() -> None:
+    """Of so many rows a part is read, but some of each kind."""
+    many = {layer("conv", 3, 1, c_in, c_out, 7): 0.5 for c_in in range(1, 61) for c_out in range(1, 61)}
+    ms = {**many, layer("pool", 1, 1, 8, 8, 7): 0.02, layer("pool", 1, 1, 16, 16, 7): 0.03}
+    found = Interpolation.of(list(ms), list(ms.values()), 0.0)
+    assert found.ms([layer("pool", 1, 1, 12, 12, 7)])[0] == pytest.approx(0.025, rel=0.3)
 
 
 def test_options_of_tables_of_networks_are_refused(tmp_path: Path) -> None:

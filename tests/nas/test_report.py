@@ -390,7 +390,7 @@ def test_markup_escapes_what_it_did_not_make() -> None:
 def test_terminal_says_the_same(result: Result) -> None:
     assert "chosen against largest float: 20 % of its latency, -0.25 points" in result_table(result)
     assert words.no_network(nothing_found(result)) in result_table(nothing_found(result))
-    assert words.UNVERIFIED in result_table(unverified(result))
+    assert words.unverified(result) in result_table(unverified(result))
 
 
 def test_every_column_of_the_table_has_a_head_of_its_own(result: Result) -> None:

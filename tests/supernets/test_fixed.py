@@ -61,3 +61,14 @@ def test_weights_are_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         for parameter in net.parameters():
             parameter.mul_(1.5)
     assert not torch.equal(first[0], twice(net, architecture, calibration, fixed=True)[0])
+
+
+def test_with_gradients_nothing_is_kept() -> None:
+    """Whoever wants them has them, of every pass."""
+    net = randomised(mobile("w8a8"))
+    architecture = net.space.largest
+    calibration = net.calibrate(architecture, inputs(net.space, 32, seed=1).chunk(2))
+    with net.active(architecture, calibration, fixed=True):
+        for part in inputs(net.space, 4).chunk(2):
+            net(part).sum().backward()
+    assert any(p.grad is not None and bool(p.grad.any()) for p in net.parameters())
