@@ -12,10 +12,13 @@ round on, they were 1.5 points better and 1.2 worse: what the predictor is taugh
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.stages.search import within
 from nas.stages.verifier import Verifier
@@ -44,20 +47,30 @@ class Around:
 
     def __call__(self, limits: Mapping[str, float]) -> list[Result]:
         """Results within ``limits`` that were checked; if they are few, the best others of the search follow."""
-        pool = self._space.batch([r.architecture for r in within(self._results, limits)]).codes
-        if not self._checked:
+        first = not self._checked
+        if first:
+            pool = self._codes(within(self._results, limits))
             for _ in range(OF_SEARCH):
                 self._check(self._different(pool))
-            self._breed(pool, limits, BRED)
-        else:
-            self._breed(pool, limits, MORE)
+        self._breed(limits, BRED if first else MORE)
         found = within(self._results, limits)
         checked = [r for r in found if r.architecture.key in self._checked]
         others = [r for r in found if r.architecture.key not in self._checked]
         return checked + others[: max(0, 2 * EACH - len(checked))]
 
-    def _breed(self, pool: Codes, limits: Mapping[str, float], rounds: int) -> None:
-        """Check bred ones until they are no better than those before."""
+    def _codes(self, results: Sequence[Result]) -> Codes:
+        return self._space.batch([r.architecture for r in results]).codes
+
+    def _breed(self, limits: Mapping[str, float], rounds: int) -> None:
+        """Check bred ones until they are no better than those before.
+
+        Their ancestors are the results within ``limits``; where these are few, as measurements have shown predictions
+        to be wrong, those that miss them least too.
+        """
+        inside = within(self._results, limits)
+        shares = [(float(_share(r.values, limits)), i) for i, r in enumerate(self._results)]
+        missing = [self._results[i] for share, i in sorted(shares) if share > 1]
+        pool = self._codes([*inside, *missing[: max(0, POPULATION - len(inside))]])
         best, stale = -math.inf, 0
         for _ in range(rounds):
             if not len(pool) or stale == PATIENCE:
@@ -81,7 +94,10 @@ class Around:
         return [batch[i] for i in found]
 
     def _bred(self, pool: Codes, limits: Mapping[str, float]) -> Codes:
-        """The best by prediction after some generations, best first."""
+        """The best by prediction within ``limits`` after some generations, best first.
+
+        Those outside are ancestors by how little they miss (constrained domination: Deb et al. 2002, section VI).
+        """
         rng = generator(self._seed, "around", len(self._checked))
         predictor = self._verifier.learn([])
         for _ in range(GENERATIONS):
@@ -90,15 +106,10 @@ class Around:
             mutants = [moves.mutants(self._space, row, MUTANTS, rng) for row in pool]
             every = np.unique(np.concatenate([pool, children, *mutants]), axis=0)
             batch = Batch(self._space, every)
-            good = np.ones(len(batch), np.bool_)
-            costs = self._verifier.predict.ahead(batch, list(limits))
-            for name, limit in limits.items():
-                good &= costs[name] <= limit
-            every, quality = every[good], predictor.predict(batch)[0][good]
-            pool = every[np.argsort(-quality, kind="stable")[:POPULATION]]
-            if not len(pool):
-                break
-        return pool
+            share = np.broadcast_to(_share(self._verifier.predict.ahead(batch, list(limits)), limits), len(batch))
+            order = np.lexsort((-predictor.predict(batch)[0], np.maximum(share, 1)))[:POPULATION]
+            pool, inside = every[order], share[order] <= 1
+        return pool[inside]
 
     def _check(self, new: Sequence[Architecture]) -> float:
         """Measure their quality, and learn from it; the best log-likelihood among them."""
@@ -112,3 +123,10 @@ class Around:
         found = [(a, v) for a, v in zip(new, values, strict=True) if a.key not in known]
         self._results += [Result(len(self._results) + i, a, v) for i, (a, v) in enumerate(found)]
         return max((verifier.quality(a).log_likelihood for a in new), default=-math.inf)
+
+
+def _share(costs: Mapping[str, Any], limits: Mapping[str, float]) -> NDArray[np.float64]:
+    """The largest share of a limit that costs take, numbers or columns (n,); 0 without limits."""
+    none = np.zeros(())
+    shares = [np.asarray(costs[name]) / limit if limit else none + math.inf for name, limit in limits.items()]
+    return np.asarray(functools.reduce(np.maximum, shares, none))

@@ -102,6 +102,16 @@ def test_candidates_keep_the_limits_and_few_are_checked(share: float, seed: int)
     assert len(world.checked) <= before + MORE * EACH
 
 
+def test_limits_below_all_that_the_search_found_are_reached_too() -> None:
+    """Measurements may show that predictions were too good: what the search found is then too large."""
+    world = World()
+    limit = float(np.quantile([v["latency_ms"] for v in world(DRAWN)], 0.1))
+    large = [r for r in world.results() if r.values["latency_ms"] > limit]
+    found = Around(cast(Verifier, world), large, 0)({"latency_ms": limit})
+    assert len(found) >= EACH
+    assert all(r.values["latency_ms"] <= limit for r in found)
+
+
 def test_it_finds_better_ones_than_the_search_had() -> None:
     world = World()
 

@@ -360,7 +360,7 @@ def test_a_table_for_other_calls_or_a_damaged_one_is_refused(tmp_path: Path) -> 
 
 
 def test_nothing_is_written_over_what_was_read(tmp_path: Path) -> None:
-    folder = put(tmp_path / "phone", kernels=as_file({key: 0.1 for key in distinct_keys(CONVNET, Target())}))
+    folder = put(tmp_path / "phone", kernels=as_file(dict.fromkeys(distinct_keys(CONVNET, Target()), 0.1)))
     for source in (folder, folder / "kernels.json"):
         done = nas("profile", "--import", source, "--unit", "ms", "--out", folder)
         message = f"{folder}: the source lies there: --out has to be another folder [ambiguous]\n"
