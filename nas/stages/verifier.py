@@ -170,10 +170,12 @@ class Verifier:
         while self._recorded:  # what a run of an older version asked besides is passed over
             recorded = self._recorded.popleft()
             if set(recorded["sessions_ms"]) == set(keys):
-                self._times.add(Round(recorded["sessions_ms"], recorded["levels"]))
+                levels = recorded["levels"]  # runs of before kept no spreads
+                self._times.add(Round(recorded["sessions_ms"], levels, recorded.get("spreads", [0.0] * len(levels))))
                 return
         found = measured({key: self._model(key) for key in keys}, self._target, self._anchors)
-        self.run.ledger.append("measurement", sessions_ms=found.sessions_ms, levels=found.levels)
+        said = {"sessions_ms": found.sessions_ms, "levels": found.levels, "spreads": found.spreads}
+        self.run.ledger.append("measurement", **said)
         self._times.add(found)
 
     def _latency(self, key: str, predicted: float) -> dict[str, float | None]:

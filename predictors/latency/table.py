@@ -17,7 +17,7 @@ from predictors.latency.probe import Timing
 
 SCHEMA = 1
 UNIT = "ms"
-_QUARTILE = 0.6745  # of the normal distribution, in deviations
+QUARTILE = 0.6745  # of the normal distribution, in deviations
 _LARGEST = sys.float_info.max
 
 
@@ -48,7 +48,7 @@ class Table:
         Robust: from the median difference of two sessions.
         """
         pairs = [abs(math.log(a / b)) for times in self.anchors.values() for a, b in combinations(times, 2)]
-        return statistics.median(pairs) / (_QUARTILE * math.sqrt(2)) if pairs else 0.0
+        return statistics.median(pairs) / (QUARTILE * math.sqrt(2)) if pairs else 0.0
 
     def ms(self, key: Key) -> float:
         """Time of one row, measured or predicted.

@@ -59,7 +59,7 @@ class World:
     def measured(self, models: Mapping[str, bytes], *_: object) -> Round:
         """Takes longer each time."""
         self.worked.append("measurement")
-        return Round({key: [1.0 + len(self.worked)] * 3 for key in models}, [1.0] * 3)
+        return Round({key: [1.0 + len(self.worked)] * 3 for key in models}, [1.0] * 3, [0.0] * 3)
 
     def deliver(self, asked: object, evaluate: object, architecture: Architecture, folder: object) -> Any:
         self.worked.append("export")
