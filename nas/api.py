@@ -161,7 +161,7 @@ def _check_files(asked: experiment.Experiment, seed: int, table: str | Path | No
             f"{table}: kernels of another device, on which nothing can be timed here [foreign-table]\n"
             "  hint: --no-remeasure searches by what they predict; the budget is then not verified"
         )
-    kernels.priced(asked.searched, asked.device.target(), others, Path(table))
+    kernels.needed(asked.searched, asked.device.target(), others, Path(table))
 
 
 __all__ = ["Nothing", "Prepared", "Search", "best_row", "prepare", "search"]

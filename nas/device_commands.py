@@ -59,11 +59,11 @@ def profile(
                 fail(f"{option} belongs to --import, not to a measurement [unknown-key]", WRONG_INPUT)
         _measure(space, minutes, out, seed, plugin or [], runs, as_json, quiet)
         return
+    if file is None or unit is None or out is None:
+        fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
     from nas import imported, imported_kernels
     from nas.report.tables import imported_table
 
-    if file is None or unit is None or out is None:
-        fail(f"--import needs {'--unit' if unit is None else '--out'} [missing-value]", WRONG_INPUT)
     if imported_kernels.is_kernels(file):
         others = {"--space": of, "--names": names, "--device": device, "--predictor": predictor, "--transfer": transfer}
         _import_kernels(
@@ -106,7 +106,7 @@ def devices(
 
 def _import_kernels(
     file: Path, unit: str, out: Path, foreign: list[str], threads: int | None, seed: int, as_json: bool
-) -> None:  # fmt: skip
+) -> None:
     from nas import imported_kernels
     from nas.report.tables import kernels_table
 

@@ -29,9 +29,7 @@ def is_kernels(path: Path) -> bool:
     return path.is_dir() or _is_json(path) or _is_csv(path)
 
 
-def import_kernels(
-    path: Path, unit: str, threads: int | None = None, seed: int = 0
-) -> tuple[Kernels, dict[str, Any]]:  # fmt: skip
+def import_kernels(path: Path, unit: str, threads: int | None = None, seed: int = 0) -> tuple[Kernels, dict[str, Any]]:
     """(the kernels of a file or of those in a folder, their header with the error on a fifth that kriging did not see).
 
     ``threads``: those that a header beside a CSV must name. Raises :class:`TableError` with every problem found.

@@ -20,7 +20,9 @@ def unverified(result: Row) -> str:
     """Of a search that timed nothing: where its latencies are from."""
     model = result["latency_model"]
     if model.get("of") == "kernels":
-        return f"not verified: latencies are sums of kernels of another device ({model['table']})"
+        said = f"not verified: latencies are sums of kernels of another device ({model['table']})"
+        far = f"; {model['beyond']} of the space's {model['kernels']} lie beyond all that was timed of their kind"
+        return f"{said}{far + ', their times are guesses' if model['beyond'] else ''}"
     return "not verified here: latencies are answered from recorded measurements"
 
 

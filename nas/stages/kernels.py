@@ -62,27 +62,37 @@ def recorded(path: Path) -> Kernels | None:
 def priced(space: Space, target: Target, kernels: Kernels, path: Path) -> tuple[LatencyModel, dict[str, Any]]:
     """(the sum of kernels as a latency model, its error on kernels that a fit did not see).
 
+    Raises :class:`TableError` as :func:`needed` does.
+    """
+    keys = needed(space, target, kernels, path)
+    _, predicted, measured = held_out(kernels, 0)
+    facts = errors("kernels", predicted, measured)
+    rows = {str(key): Timing(ms, ms, 0.0, 1) for key, ms in zip(kernels.keys, kernels.ms.tolist(), strict=True)}
+    found = kernels.interpolation()
+    absent = [key for key in keys if str(key) not in rows]
+    others = dict(zip(map(str, absent), found.ms(absent).tolist(), strict=True))
+    table = Table({"kernels": path.name}, 0.0, rows, {}, predicted=others, interpolation=found)
+    model = additive(space, table, target.menu, target.batch, facts["mape"] / 100)
+    about = {"table": str(path), "kernels": len(keys), "beyond": sum(kernels.beyond(keys))}
+    return model, {**facts, **model.to_json(), **about}
+
+
+def needed(space: Space, target: Target, kernels: Kernels, path: Path) -> list[Key]:
+    """The keys of the space's layers.
+
     Raises :class:`TableError` if there is no row of a kind of layer that the space has, or the target takes several
     images per call.
     """
     if target.batch != 1:
         raise TableError(f"{path}: kernels of one image, but the experiment asks for batch {target.batch} [foreign]")
-    needed = distinct_keys(space, target)
-    lacking = sorted(set(map(kind, needed)) - kernels.kinds())
+    keys = distinct_keys(space, target)
+    lacking = sorted(set(map(kind, keys)) - kernels.kinds())
     if lacking:
         raise TableError(
             f"{path}: has no kernel of: {', '.join(lacking)}; space {space.name} has such layers [missing-row]\n"
             f"  hint: it has: {', '.join(sorted(kernels.kinds()))}"
         )
-    _, predicted, measured = held_out(kernels, 0)
-    facts = errors("kernels", predicted, measured)
-    rows = {str(key): Timing(ms, ms, 0.0, 1) for key, ms in zip(kernels.keys, kernels.ms.tolist(), strict=True)}
-    found = kernels.interpolation()
-    absent = [key for key in needed if str(key) not in rows]
-    others = dict(zip(map(str, absent), found.ms(absent).tolist(), strict=True))
-    table = Table({"kernels": path.name}, 0.0, rows, {}, predicted=others, interpolation=found)
-    model = additive(space, table, target.menu, target.batch, facts["mape"] / 100)
-    return model, {**facts, **model.to_json(), "table": str(path)}
+    return keys
 
 
 def errors_by_kind(kernels: Kernels, seed: int) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,7 @@ _CONCATENATED = ("CIN1", "CIN2", "CIN3", "CIN4")
 _JUDGED, _JUDGED_OF = 0.2, 3  # share of the keys of a kind that predictions are judged by, if there are so many
 _LEAST_MS, _MOST_MS = 1e-4, 1e7  # half of the kernels take more: to start one does; none takes hours
 _SLOWEST_MACS_PER_MS = 1e4  # the fastest kernel, of a microcontroller, runs more
+_SAME = 1e-9  # logs of sizes that are as large
 _NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,9}(\.0*)?", re.ASCII)
 _MEASURED = re.compile(r"(?P<mean>[^+]+?)\s*\+-\s*(?P<deviation>.+)")
@@ -65,6 +66,20 @@ class Kernels:
     def interpolation(self) -> Interpolation:
         """The times of all other keys."""
         return Interpolation.of(self.keys, self.ms.tolist(), 0.0)
+
+    def beyond(self, keys: Sequence[Key]) -> list[bool]:
+        """Of each key whether it multiplies, reads, writes or spans more, or less, than all timed ones of its kind:
+        then its time is extrapolated, and nobody knows how well."""
+        sizes: dict[str, list[tuple[float, ...]]] = {}
+        for key in self.keys:
+            sizes.setdefault(kind(key), []).append(amounts(key).sizes)
+        ends = {name: (np.min(of, axis=0), np.max(of, axis=0)) for name, of in sizes.items()}
+        found = []
+        for key in keys:
+            low, high = ends[kind(key)]
+            own = np.array(amounts(key).sizes)
+            found.append(bool((own < low - _SAME).any() or (own > high + _SAME).any()))
+        return found
 
     def kinds(self) -> set[str]:
         """Of which there are rows."""

@@ -149,10 +149,8 @@ def fit(
     return LatencyModel(space, table, menu, batch_size, factors, float(np.sqrt(np.mean(np.square(left_out)))))
 
 
-def additive(
-    space: Space, table: Table, menu: dict[str, str], batch_size: int, error: float
-) -> LatencyModel:  # fmt: skip
-    """Where no network was timed: the sum of the rows, of which each has this relative ``error``."""
+def additive(space: Space, table: Table, menu: dict[str, str], batch_size: int, error: float) -> LatencyModel:
+    """Where no network was timed: the sum of the rows. ``error``: relative, of a row; errors of rows may add up."""
     return LatencyModel(space, table, menu, batch_size, _PRIOR.copy(), error)
 
 

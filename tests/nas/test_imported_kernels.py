@@ -292,7 +292,8 @@ def test_a_network_takes_the_sum_of_its_kernels(tmp_path: Path) -> None:
         whole, _ = stage.priced(space, Target(), read("x", rows_of(keys), "ms"), path)
         assert mape(predicted, whole.predict(drawn)[0]) < share
         np.testing.assert_allclose(deviation, predicted * facts["mape"] / 100)
-        assert facts["of"] == "kernels"
+        assert (facts["of"], facts["kernels"]) == ("kernels", len(keys))
+        assert (facts["beyond"] > 0) == (share > 1)
 
 
 def test_a_search_for_a_device_that_is_not_here(tmp_path: Path) -> None:
@@ -324,6 +325,14 @@ def test_a_search_for_a_device_that_is_not_here(tmp_path: Path) -> None:
     again = nas("evaluate", "tiny-1", chosen["key"], "--runs", tmp_path / "runs")
     changed = f"{path}: not the latency table that run 'tiny-1' began with [wrong-table]\n"
     assert (again.exit_code, again.stderr.split("  hint")[0]) == (WRONG_INPUT, changed)
+
+
+def test_shapes_beyond_all_that_were_timed_are_counted() -> None:
+    """Of their kind, in any of what they do."""
+    timed = [layer("conv", 3, 1, 8, 16, 8), layer("conv", 3, 1, 32, 16, 16), layer("linear", 1, 1, 64, 64, 1)]
+    found = read("file", rows_of(timed), "ms")
+    asked_for = [layer("conv", 3, 1, 16, 16, 8), layer("conv", 5, 1, 16, 16, 8), layer("conv", 3, 1, 16, 64, 8)]
+    assert found.beyond([*timed, *asked_for]) == [False, False, False, False, True, True]
 
 
 def test_what_a_table_lacks_is_said(tmp_path: Path) -> None:
