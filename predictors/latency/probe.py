@@ -15,7 +15,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,6 +65,10 @@ class Timing:
         """
         return self.p20_ms
 
+    def at(self, scale: float) -> Timing:
+        """The same on a machine where it takes ``scale`` times as long."""
+        return Timing(self.median_ms * scale, self.p20_ms * scale, self.spread, self.rounds)
+
 
 Progress = Callable[[int, int], None]
 """Called after every batch with (calls timed, calls)."""
@@ -92,54 +96,64 @@ def measure(
 ) -> list[Timing]:
     """Time every call; ``makes`` build them (a session each), at most 48 alive at a time.
 
-    Times are scaled to the anchors' level in the first batch, so that batches can be compared; a batch whose anchors
-    moved by over 3 %, or a call whose blocks spread by over 5 %, is measured again, at most twice. ``clock``: by
-    default the wall clock. With ``left`` nothing is repeated while the calls that are left, at the pace of the last
-    batch, would not end in time; and no batch begins that would not: then there are timings of the first calls only.
+    Times are scaled to the anchors' level in the calmest batch, so that batches can be compared; a batch whose anchors
+    took over 3 % longer than there is measured again when all others have been, at most twice, and so is at once a
+    call whose blocks spread by over 5 %. ``clock``: by default the wall clock. With ``left`` nothing is repeated while
+    the calls that are left, at the pace of the last batch, would not end in time; and no batch begins that would not:
+    then there are timings of the first calls only.
     """
-    state = (partial.load() if partial else None) or {"level": None, "timings": []}
-    timings = [Timing(**timing) for timing in state["timings"]]
-    level: float | None = state["level"]
+    batches = [_Batch.of(one) for one in (partial.load() if partial else None) or []]
     clock, left = clock or time.perf_counter, left or (lambda: sys.float_info.max)
     took = 0.0
-    while len(timings) < len(makes) and (before := left()) > took:
-        calls = [make() for make in (*makes[len(timings) : len(timings) + _LIVE], *anchors)]
-        patient = took * math.ceil((len(makes) - len(timings)) / _LIVE) < before
-        batch, drift, level = _settled(calls, len(anchors), level, clock, patient)
-        timings += [Timing(t.median_ms / drift, t.p20_ms / drift, t.spread, t.rounds) for t in batch]
-        calls.clear()  # before the next ones are made
+
+    def timed(start: int, count: int, patient: bool) -> _Batch:
+        calls = [make() for make in (*makes[start : start + count], *anchors)]
+        return _batch(calls, [_once(call, clock) for call in calls], len(anchors), clock, patient)
+
+    while (done := sum(len(b.timings) for b in batches)) < len(makes) and (before := left()) > took:
+        batches.append(timed(done, _LIVE, took * math.ceil((len(makes) - done) / _LIVE) < before))
         took = before - left()
         if partial:
-            partial.save({"level": level, "timings": [asdict(t) for t in timings]})
+            partial.save([asdict(b) for b in batches])
         if progress is not None:
-            progress(len(timings), len(makes))
-    return timings
+            progress(done + len(batches[-1].timings), len(makes))
+    while done >= len(makes) and (i := _restless(batches)) is not None and (before := left()) > took:
+        known = batches[i]
+        again = timed(sum(len(b.timings) for b in batches[:i]), len(known.timings), True)
+        best = min(known, again, key=lambda b: b.level)
+        batches[i] = replace(best, tries=known.tries + 1)
+        took = max(took, before - left())
+        if partial:
+            partial.save([asdict(b) for b in batches])
+    calm = min((b.level for b in batches), default=1.0)
+    return [t.at(calm / b.level) for b in batches for t in b.timings]
 
 
-def _settled(
-    calls: Sequence[Call], anchors: int, level: float | None, clock: Clock, patient: bool
-) -> tuple[list[Timing], float, float]:
-    """Timings of the calls but the anchors, their drift against ``level``, and the level (the first batch sets it).
+@dataclass(frozen=True)
+class _Batch:
+    """``timings`` as the clock showed them, and the time of the anchors among them; how often it was tried."""
 
-    ``patient``: repeats what moved too much and keeps the attempt that moved least.
+    level: float
+    timings: Sequence[Timing]
+    tries: int = 1
+
+    @classmethod
+    def of(cls, state: Any) -> _Batch:
+        """What was saved of it."""
+        return cls(state["level"], [Timing(**timing) for timing in state["timings"]], state["tries"])
+
+
+def _restless(batches: Sequence[_Batch]) -> int | None:
+    """Of the batches that lie too far above the calmest one, and were not tried too often, the one furthest above.
+
+    A whole batch lasts a second, and what disturbs one lasts as long: it is tried again later, not at once.
     """
-    once = [_once(call, clock) for call in calls]
-    best: tuple[list[Timing], float] | None = None
-    for _ in range(1 + _RETRIES):
-        batch, now = _batch(calls, once, anchors, clock, patient)
-        level = now if level is None else level
-        if best is None or abs(now / level - 1) < abs(best[1] - 1):
-            best = (batch, now / level)
-        if abs(now / level - 1) <= _MOST_DRIFT or not patient:
-            break
-    assert best is not None
-    assert level is not None
-    return *best, level
+    most = (1 + _MOST_DRIFT) * min((b.level for b in batches), default=0.0)
+    left = [i for i, b in enumerate(batches) if b.level > most and b.tries <= _RETRIES]
+    return max(left, key=lambda i: batches[i].level, default=None)
 
 
-def _batch(
-    calls: Sequence[Call], once: Sequence[float], anchors: int, clock: Clock, patient: bool
-) -> tuple[list[Timing], float]:
+def _batch(calls: Sequence[Call], once: Sequence[float], anchors: int, clock: Clock, patient: bool) -> _Batch:
     def timed(of: Sequence[int], rounds: int) -> list[list[float]]:
         return _rounds([calls[i] for i in of], [once[i] for i in of], rounds, clock)
 
@@ -149,11 +163,13 @@ def _batch(
         blocks[i] += extra
     restless = [i for i, b in enumerate(blocks) if patient and _timing(b).spread > _MOST_SPREAD]
     for i, again in zip(restless, timed(restless, _ROUNDS), strict=True):  # once more, for these alone
-        blocks[i] = min(blocks[i], again, key=lambda b: _timing(b).spread)
+        first, second = _timing(blocks[i]), _timing(again)
+        if second.spread < first.spread and second.ms <= (1 + _MOST_DRIFT) * first.ms:  # else it is evenly disturbed
+            blocks[i] = again
     timings = [_timing(b) for b in blocks]
     kept = timings[: len(timings) - anchors]
     level = math.exp(float(np.mean([math.log(t.ms) for t in timings[len(kept) :]]))) if anchors else 1.0
-    return kept, level
+    return _Batch(level, kept)
 
 
 def _once(call: Call, clock: Clock) -> float:

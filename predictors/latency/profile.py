@@ -41,7 +41,7 @@ def profile(
             model = empty_model() if task.key is None else key_model(task.key, target.batch)
         return runtime.prepared(model, target.threads)
 
-    drift = [Task(network=space.extreme(max, "w8a8")), Task(network=space.extreme(min, "float"))]
+    drift = [Task(network=space.extreme(pick, name)) for pick in (max, min) for name in ("w8a8", "float")]
     timings = measure(
         [lambda task=task: make(task) for task in todo],  # type: ignore[misc]
         [lambda task=task: make(task) for task in drift],  # type: ignore[misc]

@@ -117,6 +117,14 @@ def test_a_restless_call_gets_more_rounds(clock: Clock) -> None:
     assert timings[1].median_ms >= timings[1].p20_ms
 
 
+def test_a_repetition_that_is_evenly_slower_does_not_count(clock: Clock) -> None:
+    """It is disturbed all the while: spread alone does not tell."""
+    noisy = [1e-3, 2e-3, 1e-3, 1e-3] * 21
+    call = Call(clock, "a", *[1e-3] * 12, *noisy[:82], *[1.7e-3] * 1000)
+    (timing,) = measure([call.make], [])
+    assert (timing.ms, timing.rounds) == (pytest.approx(1.0), 41)
+
+
 def test_a_call_that_spreads_too_much_is_measured_once_more_and_the_calmer_blocks_count(clock: Clock) -> None:
     """The disturbance is over when it is repeated: what is kept is the repetition."""
     noisy = [1e-3, 2e-3, 1e-3, 1e-3] * 21  # two calls per block: untimed and timed, 41 blocks
@@ -130,7 +138,7 @@ def test_a_call_that_spreads_too_much_is_measured_once_more_and_the_calmer_block
 
 
 def test_a_slower_machine_is_divided_out_by_the_anchors(clock: Clock) -> None:
-    """All times are at the level of the first batch, however fast the later ones ran."""
+    """All times are at the level of the calmest batch, however slow the later ones ran."""
     calls = makes(clock, 100)
     anchor = Call(clock, "anchor", 30e-6)
 
@@ -141,24 +149,66 @@ def test_a_slower_machine_is_divided_out_by_the_anchors(clock: Clock) -> None:
     assert [t.median_ms for t in timings] == [pytest.approx((10 + i) * 1e-3) for i in range(100)]
 
 
-def test_a_batch_whose_anchors_moved_is_repeated_until_they_are_back(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At most twice; the attempt whose anchors moved least is kept."""
-    speeds = {1: 1.0, 2: 2.0, 3: 1.5, 4: 0.5, 5: 1.0}  # one per attempt: the first batch has one, the second three
-    attempts = []
+def speeds_of_attempts(clock: Clock, monkeypatch: pytest.MonkeyPatch, speeds: list[float]) -> list[int]:
+    """Each attempt at a batch runs at the next of these speeds; fills the list with the calls of each."""
+    attempts: list[int] = []
     batch = probe._batch
 
     def attempt(*arguments: Any) -> Any:
-        attempts.append(len(arguments[0]))
         clock.speed = speeds[len(attempts)]
+        attempts.append(len(arguments[0]))
         return batch(*arguments)
 
     monkeypatch.setattr(probe, "_batch", attempt)
-    calls = makes(clock, 60)
-    timings = measure([c.make for c in calls], [Call(clock, "anchor", 30e-6).make])
-    assert attempts == [49, 13, 13, 13]
-    assert timings[-1].median_ms == pytest.approx(69e-3)
+    return attempts
+
+
+@pytest.mark.parametrize(
+    ("speeds", "attempts"),
+    [
+        ([1.0, 2.0, 1.0, 1.02], [49, 49, 5, 49]),  # the second was disturbed, and is not when it is its turn again
+        ([1.7, 1.0, 1.0, 1.0], [49, 49, 5, 49]),  # the first one too: no level counts because it was there first
+        ([1.0, 2.0, 1.5, 1.6, 1.0, 1.0], [49, 49, 5, 49, 49, 5]),  # the most disturbed first; twice at most
+        ([1.0, 1.02, 1.025], [49, 49, 5]),
+    ],
+)
+def test_disturbed_batches_are_measured_again_after_the_others(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, speeds: list[float], attempts: list[int]
+) -> None:
+    """By their anchors, of 100 calls; the calmest attempt counts, at the level of the calmest batch."""
+    found = speeds_of_attempts(clock, monkeypatch, speeds)
+    timings = measure([c.make for c in makes(clock, 100)], [Call(clock, "anchor", 30e-6).make])
+    assert found == attempts
+    assert [t.median_ms for t in timings] == [pytest.approx((10 + i) * 1e-3) for i in range(100)]
+
+
+def test_disturbed_batches_are_tried_three_times_at_most(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And saved after each attempt: a measurement that is stopped goes on, and one that is done times nothing."""
+    found = speeds_of_attempts(clock, monkeypatch, [1.0, 2.0, 2.0, 1.9, 1.9])
+    kept = Kept(stop_after=3)
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        measure([c.make for c in makes(clock, 60)], [Call(clock, "anchor", 30e-6).make], partial=kept)
+    kept.stop_after = None
+    whole = measure([c.make for c in makes(clock, 60)], [Call(clock, "anchor", 30e-6).make], partial=kept)
+    assert found == [49, 13, 13, 13]
+    assert [b["tries"] for b in kept.states[-1]] == [1, 3]
+    assert [t.median_ms for t in whole] == [pytest.approx((10 + i) * 1e-3) for i in range(60)]
+    assert measure([c.make for c in makes(clock, 60)], [], partial=kept) == whole
+    assert len(found) == 4
+
+
+def test_no_batch_is_measured_again_that_would_not_end_in_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was timed counts."""
+    found = speeds_of_attempts(clock, monkeypatch, [1.0, 2.0])
+    calls = makes(clock, 96)
+    end = 0.0
+
+    def done(timed: int, total: int) -> None:
+        nonlocal end
+        end = clock.now + (1.0 if timed < total else 1e-9)
+
+    assert len(measure([c.make for c in calls], [calls[0].make], done, left=lambda: (end or 1.0) - clock.now)) == 96
+    assert found == [49, 49]
 
 
 def test_without_anchors_times_stay_as_they_are(clock: Clock) -> None:
@@ -218,9 +268,9 @@ def test_a_stopped_measurement_goes_on_where_it_was(clock: Clock) -> None:
         measure([c.make for c in first], [Call(clock, "anchor", 30e-6).make], partial=kept)
     assert [c.made for c in first] == [1] * 96 + [0] * 4
     kept.stop_after = None
-    clock.speed = 3.0  # another time of day: the level of the first batch was saved too
+    clock.speed = 3.0  # another time of day: the levels were saved too
     timings = measure([c.make for c in second], [Call(clock, "anchor", 30e-6).make], partial=kept)
-    assert [c.made for c in second] == [0] * 96 + [1] * 4
+    assert [c.made for c in second] == [0] * 96 + [3] * 4  # tried again, as much slower as it is
     assert [t.median_ms for t in timings] == [pytest.approx(t.median_ms) for t in whole]
     assert all(isinstance(t, Timing) for t in timings)
 
