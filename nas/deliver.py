@@ -51,12 +51,12 @@ class Delivered:
     @property
     def simulated(self) -> list[str]:
         """Layers whose precision has no kernel on the device."""
-        return [y.path for y in self.layers if y.kind in WEIGHTED and self.backend.kernel(y.precision) is None]
+        return [y.path for y in self.layers if y.kind in WEIGHTED and self.backend.kernel(y) is None]
 
     @property
     def container(self) -> list[str]:
         """Layers stored in few bits that run on the kernel of more bits."""
-        kernels = {y.path: self.backend.kernel(y.precision) for y in self.layers if y.kind in WEIGHTED}
+        kernels = {y.path: self.backend.kernel(y) for y in self.layers if y.kind in WEIGHTED}
         return [path for path, kernel in kernels.items() if kernel is not None and kernel.form == "container"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spaces import precision
-from spaces.layers import IN, Record
+from spaces.layers import IN, Layer, Record
 from spaces.precision import Precision
 from spaces.yaml.errors import clipped, nearest
 
@@ -74,11 +74,11 @@ class Menu:
         return cls(source, str(backend), forms)
 
 
-def operator_of(r: Record) -> str:
+def operator_of(r: Record | Layer) -> str:
     """The operator of a menu that stands for a layer with weights, whatever its choices make of it."""
     if r.kind == "linear":
         return "linear"
-    if r.groups == IN:
+    if r.groups == IN or (isinstance(r, Layer) and 1 < r.groups == r.c_in):
         return "conv 3x3 depthwise"
     return "conv 1x1" if r.kernel == 1 and r.call is None else "conv 3x3"
 

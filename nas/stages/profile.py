@@ -32,8 +32,10 @@ IMPORTED = "imported latency table 1"  # schema of what others measured
 
 def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
     """(the networks that the latency model is fitted on, those that it is judged by)."""
-    shallow = 0 if asked.device.target().runtime.ADDITIVE else SHALLOW
-    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM, shallow)
+    target = asked.device.target()
+    shallow = 0 if target.runtime.ADDITIVE else SHALLOW
+    kernels = sorted(set(target.menu.values()), reverse=True)
+    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM, shallow, kernels)
     return fitted, held_out(asked, seed, fitted)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from predictors.latency.key import BoundaryKey, CallKey
+from predictors.latency.weights import WeightFormats
 from predictors.latency.work import Ints, Rows, Work, packed, work
 from spaces import INPUT, Batch, Record
 from spaces.axis import Axis
@@ -27,18 +28,18 @@ from supernets.functions.operations import RESHAPES
 _UNCOUNTED = frozenset({"getitem"})  # a part of what makes several tensors
 
 
-def work_of(batch: Batch, weight_names: Mapping[int, str], size: int, only: Collection[int] | None = None) -> Work:
+def work_of(batch: Batch, formats: WeightFormats, size: int, only: Collection[int] | None = None) -> Work:
     """The work of the networks of a batch, in calls of ``size`` examples; other arguments as :func:`work` has them."""
     outline = batch.space.outline
     if not outline.takes:
-        return work(outline.table(batch), weight_names, size, only)
-    return _Called(batch, weight_names, size).work(only)
+        return work(outline.table(batch), formats, size, only)
+    return _Called(batch, formats, size).work(only)
 
 
 @dataclass
 class _Called:
     batch: Batch
-    names: Mapping[int, str]
+    formats: WeightFormats
     size: int
 
     def __post_init__(self) -> None:
@@ -126,12 +127,12 @@ class _Called:
         held = own.held if r.kind in WEIGHTED or r.kind == "batch_norm" else ()
         shapes = [self._made(c, i) for i in read]
         stored = [self.stored8[at_each(c.inputs[:, i])] for i in read]
-        columns = [c.runs8 * c.weight_bits, c.out8, *stored, *own.args, *held, *(s for shape in shapes for s in shape)]
+        columns = [self.formats.of(c), c.out8, *stored, *own.args, *held, *(s for shape in shapes for s in shape)]
         matrix = np.stack([np.broadcast_to(column, len(c.exists))[rows] for column in columns], axis=1)
         _, first, group = np.unique(packed(matrix.astype(np.int64)), return_index=True, return_inverse=True)
         for number, row in enumerate(matrix[first].tolist()):
             values = iter(row)
-            bits, target = next(values), next(values)
+            form, target = next(values), next(values)
             eights = [next(values) for _ in read]
             args, options = _with(r.call.args, r.call.options, [next(values) for _ in own.args])
             sizes = tuple([next(values) for _ in held])
@@ -140,7 +141,7 @@ class _Called:
                 for i, eight, shape in zip(read, eights, shapes, strict=True)
             )
             renumbered = {index: Given(place) for place, index in enumerate(read)}
-            weight = "" if not held else self.names[bits]
+            weight = "" if not held else self.formats.names[form]
             if operation_name(r.call.op) in RESHAPES and inputs[0][0] != "u8":  # whatever the shapes: nothing moves
                 args, inputs = (Given(read[0]), (-1,)), ((inputs[0][0], (math.prod(inputs[0][1]),)),)
             yield CallKey(

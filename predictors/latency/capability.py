@@ -20,10 +20,12 @@ from predictors.latency.target import Target
 from spaces import INPUT, Layer
 from spaces.precision import FLOAT, parse
 from supernets import export
-from supernets.plain import Grid, Network, Quantized
+from supernets.plain import Grid, Network, Quantized, Simulated
 from supernets.plain.fresh import fresh
+from supernets.quantization import ElasticQuantizer
 
 PRECISIONS = ("float", "w8a8", "w4a8", "w2a8", "w6a8", "w3a8", "w8a4", "w4a4")
+"""And those that only a backend's menu has."""
 _STORES = frozenset({"conv"})  # kinds whose integer kernels give 8 bits only
 _PATH = "layer"
 _STEPS = 255
@@ -74,13 +76,14 @@ class _Tried:
     expected: float
 
 
-def capabilities(target: Target | None = None, precisions: Sequence[str] = PRECISIONS) -> list[Capability]:
-    """Every operator in every precision. ``float`` has to be the first of them: it is what speeds refer to."""
+def capabilities(target: Target | None = None, precisions: Sequence[str] = ()) -> list[Capability]:
+    """Every operator in every precision, by default ``PRECISIONS`` and what else is on its menu. ``float`` has to be
+    the first of them: it is what speeds refer to."""
     target = target or Target()
     runtime, threads = target.runtime, target.threads
     tried: dict[tuple[str, str], _Tried | str] = {}
     for operator, layer in OPERATORS.items():
-        for precision in precisions:
+        for precision in precisions or dict.fromkeys([*PRECISIONS, *runtime.menu(operator)]):
             try:
                 tried[operator, precision] = _try(layer, precision, runtime, threads)
             except export.NotExportable as error:
@@ -113,8 +116,8 @@ def _judged(operator: str, precision: str, found: _Tried, speed: float) -> Capab
 
 def _try(layer: Layer, name: str, runtime: Backend, threads: int) -> _Tried:
     """Raises :class:`NotExportable`."""
-    quantized = name != "float"
-    precision = parse(name) if quantized else FLOAT
+    precision = parse(name)
+    quantized = precision.integer
     float_module = _float(layer)
     stored = quantized and layer.kind in _STORES
     y = replace(layer, precision=precision, runs8=quantized, in8=quantized, out8=stored)
@@ -127,6 +130,11 @@ def _try(layer: Layer, name: str, runtime: Backend, threads: int) -> _Tried:
     if quantized:
         grids[INPUT], noise = _grid(x)
         module, expected = _quantized(y, float_module, grids[INPUT], noise)
+    elif precision.quantized:
+        module = _simulated(y, float_module, x)
+        with torch.no_grad():
+            found = module(x.flatten(1) if layer.kind == "linear" else x)
+        expected = max(expected, float((found - truth).norm() / truth.norm()))
     if stored:
         grids[_PATH], noise = _grid(truth)
         expected = math.hypot(expected, noise)
@@ -136,8 +144,10 @@ def _try(layer: Layer, name: str, runtime: Backend, threads: int) -> _Tried:
     error = float((ran - truth).norm() / truth.norm())
     audit, _ = runtime.audited(model, [y], threads)
     kernel = audit.layers.get(_PATH, "none")
-    integer = not audit.unintended({_PATH: True})
+    integer, meant = not audit.unintended({_PATH: True}), runtime.kernel(y)
     executed = f"w{runtime.weight_bits(model, _PATH, threads)}a8" if integer else "float"
+    if meant is not None and meant.operator == kernel:
+        executed = meant.executed_as
     return _Tried(model, kernel, executed, error, expected)
 
 
@@ -159,6 +169,19 @@ def _quantized(layer: Layer, module: nn.Conv2d | nn.Linear, grid: Grid, noise: f
     made.scale.copy_(scale)
     made.input_scale.copy_(grid.scale)
     return made, math.hypot(noise, float((scale.square().mean() / flat.square().mean()).sqrt()) / math.sqrt(12))
+
+
+def _simulated(layer: Layer, module: nn.Conv2d | nn.Linear, x: Tensor) -> nn.Module:
+    """The layer of codes that no integer kernel computes: it says itself what rounding makes."""
+    made, weight, given = fresh(layer, True, {}), layer.precision.weight, layer.precision.input
+    assert isinstance(made, Simulated)
+    if weight is not None:
+        codes = ElasticQuantizer("weight", [weight], module.weight.shape).eval().codes(module.weight.detach(), weight)
+        made.codes.copy_(codes.codes)
+        made.scale.copy_(codes.scale)
+    if given is not None and made.input_scale is not None:
+        made.input_scale.copy_(ElasticQuantizer("input").eval().grid(x, given)[0])
+    return made
 
 
 def _float(layer: Layer) -> nn.Conv2d | nn.Linear:

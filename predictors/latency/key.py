@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from predictors.latency.weights import INTEGERS, stored_bytes
 from spaces.call import Given
 from spaces.layers import WEIGHTED
-
-_BYTES = {"f32": 4, "w8c": 1}
 
 Tensors = tuple[tuple[str, tuple[int, ...]], ...]
 """Form and sizes of each."""
@@ -21,7 +20,8 @@ Tensors = tuple[tuple[str, tuple[int, ...]], ...]
 
 @dataclass(frozen=True, order=True)
 class LayerKey:
-    """One kernel, its shapes and formats. ``weight``: ``f32`` or ``w8c``; ``source``, ``target``: ``f32`` or ``u8``.
+    """One kernel, its shapes and formats. ``weight``: ``f32``, ``w8c`` or what
+    :class:`predictors.latency.weights.WeightFormats` has besides; ``source``, ``target``: ``f32`` or ``u8``.
 
     ``kv_heads`` are those of an attention's keys and values, 0 for as many as ``heads``; ``rows`` an embedding's;
     ``others`` the places of an attention's keys or of a gate, or of a sum or concatenation how many inputs it has, if
@@ -53,7 +53,7 @@ class LayerKey:
         if self.op not in WEIGHTED:
             return 0
         terms = self.c_in // self.groups * (self.kernel**2 if self.op == "conv" else 1)
-        return terms * self.c_out * _BYTES[self.weight]
+        return stored_bytes(self.weight, terms * self.c_out)
 
     def __str__(self) -> str:
         """Like ``conv k3 s1 g1 64x64@28x28 b1 w8c/u8>u8 relu``; what few layers have stands behind it."""
@@ -107,12 +107,12 @@ class CallKey:
     @property
     def source(self) -> str:
         """Whether its kernel computes with integers."""
-        return "u8" if self.weight not in ("f32", "") else "f32"
+        return "u8" if self.weight in INTEGERS else "f32"
 
     @property
     def weight_bytes(self) -> int:
         """Of its weight, without scales; 0 of what has none."""
-        return math.prod(self.held) * _BYTES[self.weight] if self.op in WEIGHTED else 0
+        return stored_bytes(self.weight, math.prod(self.held)) if self.op in WEIGHTED else 0
 
     def __str__(self) -> str:
         """Like ``aten.conv2d.default([2, 2], [1, 1], [1, 1], 1) w8c[64x32x3x3] u8[1x32x9x9] > u8 relu``."""

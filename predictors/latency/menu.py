@@ -1,4 +1,4 @@
-"""The built-in menu of a target: what its backend does with precisions, for all operators alike."""
+"""The built-in menu of a target: what its backend does with precisions."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from spaces.menu import OPERATORS, Menu
 
 def menu_of(target: Target) -> Menu:
     """As data; a test holds it against what :func:`predictors.latency.capability.capabilities` finds by trying."""
-    forms = {name: kernel.form for name, kernel in target.runtime.MENU.items()}
-    return Menu(target.backend, target.backend, dict.fromkeys(OPERATORS, forms))
+    runtime = target.runtime
+    forms = {o: {name: kernel.form for name, kernel in runtime.menu(o).items()} for o in OPERATORS}
+    return Menu(target.backend, target.backend, forms)

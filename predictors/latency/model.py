@@ -20,6 +20,7 @@ from scipy.optimize import lsq_linear
 
 from predictors.latency.called import work_of
 from predictors.latency.table import Table
+from predictors.latency.weights import WeightFormats
 from spaces import Architecture, Batch, Space
 from spaces.outline import WEIGHTED
 
@@ -47,18 +48,6 @@ _UPPER = np.array([2.0, 2.0, 6.0, 6.0, 0.0, np.inf, np.inf, np.inf, 0.5])
 _PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 _PRIOR_WEIGHT = 0.02
 CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with less weights fit it
-
-
-def weight_names(menu: dict[str, str]) -> dict[int, str]:
-    """Bits of a weight -> name of the weight format that runs it. ``menu``: precision -> precision executed."""
-    from spaces.precision import parse
-
-    names = {0: "f32"}
-    for name, executed in menu.items():
-        spec, kernel = parse(name).weight, parse(executed).weight
-        if spec is not None and kernel is not None:
-            names[spec.bits] = f"w{kernel.bits}c"
-    return names
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ def sums_at(
     table: Table, menu: dict[str, str], batch_size: int, batch: Batch, only: Collection[int] | None = None
 ) -> Floats:
     """(n, 9) sums over all records, or ``only`` some: as :func:`features`, but no call, and all bytes of weights."""
-    todo = work_of(batch, weight_names(menu), batch_size, only)
+    todo = work_of(batch, WeightFormats(menu), batch_size, only)
     sums = np.zeros((len(batch), len(FEATURES)))
     for key, rows in todo.kernels:
         column = 2 if key.op not in WEIGHTED else int(key.source == "u8")

@@ -10,9 +10,11 @@ from typing import TypeVar
 from predictors.latency.amounts import amounts
 from predictors.latency.called import work_of
 from predictors.latency.key import Key
-from predictors.latency.model import weight_names
 from predictors.latency.target import Target
+from predictors.latency.weights import WeightFormats
 from spaces import Architecture, Batch, Space
+from spaces.choice import Value
+from spaces.precision import parse
 from spaces.randomness import generator
 
 _COVER, _MOST_TURNS = 4_000, 50
@@ -107,31 +109,36 @@ def keys_of(batch: Batch, target: Target) -> set[Key]:
 
 
 def _counted(batch: Batch, target: Target) -> Counter[Key]:
-    todo = work_of(batch, weight_names(target.menu), target.batch)
+    todo = work_of(batch, WeightFormats(target.menu), target.batch)
     counts: Counter[Key] = Counter()
     counts.update({key: len(rows) for key, rows in todo.kernels})
     counts.update({key: len(rows) for key, rows in todo.boundaries})
     return counts
 
 
-def networks_to_time(space: Space, seed: int, mixed: int, uniform: int, shallow: int = 0) -> list[Architecture]:
-    """The largest float network, ``mixed`` drawn uniformly, ``uniform`` each with all layers in 8 bits and in float.
+def networks_to_time(
+    space: Space, seed: int, mixed: int, uniform: int, shallow: int = 0, precisions: Sequence[str] = ("w8a8", "float")
+) -> list[Architecture]:
+    """The largest float network, ``mixed`` drawn uniformly, ``uniform`` for each of ``precisions``, as kernels know
+    them, with all layers in it that can be.
 
     The last matter because a search ends among them, and a plain draw hardly ever hits them. ``shallow`` ones more are
-    drawn uniformly per choice, with the smallest in either precision: where no rows tell, a model must have seen them.
+    drawn uniformly per choice, with the smallest in each precision: where no rows tell, a model must have seen them.
     """
     names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
     drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
-    for precision in ("w8a8", "float"):
-        if space.uniform(precision):
-            drawn += [
-                space.complete(dict.fromkeys(names, precision), generator(seed, f"profile.{precision}", i))
-                for i in range(uniform)
-            ]
+    for precision in precisions:
+        fixed = {c.name: v for c in space.choices if c.name in names for v in c.values if _runs(v, precision)}
+        if fixed:
+            drawn += [space.complete(fixed, generator(seed, f"profile.{precision}", i)) for i in range(uniform)]
     if shallow:
-        drawn += [space.extreme(min, precision) for precision in ("w8a8", "float")]
+        drawn += [space.extreme(min, precision) for precision in precisions]
         drawn += space.sample_many(shallow, generator(seed, "profile.shallow"), by_choice=True)
     return list(dict.fromkeys(drawn))
+
+
+def _runs(value: Value, precision: str) -> bool:
+    return parse(str(value)).kernel == precision
 
 
 def anchors_of(space: Space, networks: Sequence[Architecture]) -> list[Architecture]:

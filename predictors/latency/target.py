@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from predictors.latency.backends import Backend, backend
+from spaces.menu import OPERATORS
 
 _CPU_INFO, _GOVERNOR = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _VECTOR = re.compile(r"(avx|amx|sse4|fma|f16c|asimd|neon|sve|i8mm|bf16|dotprod).*")  # flags that kernels are chosen by
@@ -31,8 +32,9 @@ class Target:
 
     @property
     def menu(self) -> dict[str, str]:
-        """Precision -> precision whose kernel runs it."""
-        return {name: kernel.executed_as for name, kernel in self.runtime.MENU.items()}
+        """Precision -> precision whose kernel runs it, of all operators."""
+        runtime = self.runtime
+        return {name: kernel.executed_as for o in OPERATORS for name, kernel in runtime.menu(o).items()}
 
     def fingerprint(self) -> dict[str, Any]:
         """What a measurement depends on besides the network."""

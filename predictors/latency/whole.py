@@ -23,8 +23,9 @@ from torch import Tensor
 from predictors.latency.amounts import amounts
 from predictors.latency.called import work_of
 from predictors.latency.key import BoundaryKey, CallKey, Key
-from predictors.latency.model import LatencyModel, weight_names
+from predictors.latency.model import LatencyModel
 from predictors.latency.table import Table, TableError
+from predictors.latency.weights import FLOAT, INTEGERS, WeightFormats
 from spaces import Architecture, Batch, Space
 
 Floats = NDArray[np.float64]
@@ -96,7 +97,7 @@ def _sums(
 ) -> dict[str, Floats]:
     """Column -> (n,) amounts of each network."""
     batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
-    todo = work_of(batch, weight_names(menu), batch_size)
+    todo = work_of(batch, WeightFormats(menu), batch_size)
     kinds: dict[str, Floats] = defaultdict(lambda: np.zeros((len(batch), len(_UNITS))))
     for key, rows in [*todo.kernels, *todo.boundaries]:
         found = _amounts(key) * _SCALES
@@ -120,4 +121,5 @@ def _kind(key: Key) -> str:
     found = amounts(key)
     grouped, op = ("", key.call) if isinstance(key, CallKey) else (found.kind[1], key.op)
     taps = f"of {found.taps} taps" if found.taps > 1 and found.weights > 1 else ""
-    return " ".join(part for part in (grouped, op, taps, key.source) if part)
+    weight = "" if key.weight in INTEGERS | {FLOAT} else key.weight
+    return " ".join(part for part in (grouped, op, taps, key.source, weight) if part)

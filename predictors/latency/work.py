@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictors.latency.key import BoundaryKey, CallKey, LayerKey
 from predictors.latency.standing import READS, standing
+from predictors.latency.weights import WeightFormats
 from spaces.cost import of_input
 from spaces.outline import Columns
 from spaces.resolve import at_each
@@ -38,12 +39,10 @@ class Work:
     links: Ints
 
 
-def work(
-    table: Sequence[Columns], weight_names: Mapping[int, str], batch: int, only: Collection[int] | None = None
-) -> Work:
+def work(table: Sequence[Columns], formats: WeightFormats, batch: int, only: Collection[int] | None = None) -> Work:
     """The work of the networks of a resolved outline, or that at ``only`` some of its records.
 
-    ``weight_names``: bits of a weight -> name of the weight format whose kernel runs it (0: float).
+    ``formats``: those that kernels read weights in.
     """
     counted = set(range(len(table))) if only is None else set(only)
     n = len(table[0].exists)
@@ -73,11 +72,11 @@ def work(
             links += np.where(c.exists & ~stored & ~c.runs8 & (producer >= 0) & ~flat, c.c_in * c.h * c.w, 0)
     boundaries = [(BoundaryKey(_BOUNDARIES[op], c, h, w), rows) for (op, c, h, w), rows in changes.distinct()]
     layers = np.sum([c.exists for i, c in enumerate(table) if i in counted], axis=0) + np.zeros(n, np.int64)
-    return Work(list(_kernels(table, stands, weight_names, batch, counted)), boundaries, layers, links)
+    return Work(list(_kernels(table, stands, formats, batch, counted)), boundaries, layers, links)
 
 
 def _kernels(
-    table: Sequence[Columns], stands: Mapping[str, str], weight_names: Mapping[int, str], batch: int, counted: set[int]
+    table: Sequence[Columns], stands: Mapping[str, str], formats: WeightFormats, batch: int, counted: set[int]
 ) -> Iterator[tuple[LayerKey, Rows]]:
     sorts: dict[tuple[str, str, str], int] = {}
     found = _Gathered(15)
@@ -89,16 +88,16 @@ def _kernels(
         fan = c.inputs.shape[1]
         others = of_input(c, table, 1)[1] if kind in _TWO_SIZES else fan if kind in _JOINS and fan != 2 else 0
         found.add(
-            c.exists, sort, c.weight_bits * c.runs8, c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out,
+            c.exists, sort, formats.of(c), c.runs8, c.runs8 & c.out8, c.kernel, c.stride, c.c_in, c.c_out,
             c.h, c.w, c.groups, c.heads, c.rows if kind == "embedding" else 0, others,
             c.kv_heads,
         )  # fmt: skip
     names = list(sorts)
     for values, rows in found.distinct():
-        sort, bits, source8, target8, kernel, stride, c_in, c_out, h, w, groups, heads, entries, places, shared = values
+        sort, form, source8, target8, kernel, stride, c_in, c_out, h, w, groups, heads, entries, places, shared = values
         kind, activation, lies = names[sort]
         yield LayerKey(
-            kind, kernel, stride, c_in, c_out, h, w, batch, weight_names[bits], _form(source8), _form(target8),
+            kind, kernel, stride, c_in, c_out, h, w, batch, formats.names[form], _form(source8), _form(target8),
             activation, groups, heads, entries, places, lies if h * w > 1 else "picture", shared,
         ), rows  # fmt: skip
 

@@ -42,16 +42,26 @@ class Precision:
             return False
         return weight.granularity in ("tensor", "channel") and given == QuantSpec(given.bits, False, "tensor")
 
-    @property
+    @cached_property
     def kernel(self) -> str:
         """Its name as menus of devices have it: where integer kernels compute it, the bits alone.
 
         How a scale was found, and how values were rounded in training, is nothing to them.
         """
-        return f"w{self.weight.bits}a{self.input.bits}" if self.integer and self.weight and self.input else self.name
+        if self.integer and self.weight and self.input:
+            return f"w{self.weight.bits}a{self.input.bits}"
+        return Precision(_stored(self.weight), _stored(self.input)).name
 
 
 FLOAT = Precision(None, None)
+_SCALED = frozenset({"int", "e4m3"})  # formats of which kernels are told the scale, whatever rule found it
+
+
+def _stored(spec: QuantSpec | None) -> QuantSpec | None:
+    """What a kernel sees of a spec."""
+    if spec is None or spec.form not in _SCALED or spec.offset != "none" or not spec.signed:
+        return spec
+    return QuantSpec(spec.bits, spec.signed, spec.granularity, spec.group, spec.form)
 
 
 @cache

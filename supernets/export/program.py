@@ -17,33 +17,39 @@ from supernets.plain import Network
 
 
 def program(
-    network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None, floats: torch.dtype = torch.float32
-) -> bytes:
+    network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None, floats: torch.dtype = torch.float32,
+    instead: Mapping[str, nn.Module] | None = None,
+) -> bytes:  # fmt: skip
     """``network`` as a file that ``torch.export.load`` reads, of ``batch`` examples per call.
 
     Its input and output are those of the network. Integer layers compute with their codes in floats, as the network
     does: it is a reference and a starting point for other compilers, not a fast form. ``metadata`` are its extra
     files. With ``floats`` a float network holds and computes everything in this type but what goes in and comes out.
-    Raises :class:`NotExportable` for an integer layer then, whose scales would be rounded.
+    Raises :class:`NotExportable` for a quantized layer then, whose scales would be rounded. ``instead``: path of a
+    layer -> what computes it, in types of its own.
     """
-    module: nn.Module = network.eval()
+    instead = instead or {}
+    made = copy.deepcopy(network).eval()
     if floats != torch.float32:
         for y in network.layers:
-            if y.precision.quantized:
+            if y.precision.quantized and y.path not in instead:
                 raise NotExportable(f"{y.path}: precision {y.precision.name} cannot be held in {floats}")
-        module = _Cast(copy.deepcopy(network), floats)
-    made = torch.export.export(module, example(network, batch))
+        made = made.to(floats)
+    for path, module in instead.items():
+        made.replace(path, module)
+    whole = made if floats == torch.float32 else _Cast(made, floats)
+    exported = torch.export.export(whole, example(network, batch))
     file = io.BytesIO()
-    torch.export.save(made, file, extra_files=dict(metadata or {}))
+    torch.export.save(exported, file, extra_files=dict(metadata or {}))
     return file.getvalue()
 
 
 class _Cast(nn.Module):
-    """A network in another type of floats, with inputs and outputs as they were."""
+    """A network in another type of floats, whose inputs and outputs are f32."""
 
     def __init__(self, network: Network, floats: torch.dtype) -> None:
         super().__init__()
-        self.network, self._floats = network.to(floats), floats
+        self.network, self._floats = network, floats
 
     def forward(self, *inputs: Tensor) -> Tensor:
         given = [x.to(self._floats) if x.is_floating_point() else x for x in inputs]

@@ -57,6 +57,10 @@ class Network(nn.Module):
         """The layer with parameters at this path."""
         return self.weighted[path.replace(".", "/")]
 
+    def replace(self, path: str, module: nn.Module) -> None:
+        """Let ``module`` compute the layer with parameters at this path."""
+        self.weighted[path.replace(".", "/")] = module
+
     def grid(self, name: str) -> Grid:
         """The grid of the tensor ``"input"`` or of the output of the layer at this path."""
         grid = self.grids[name.replace(".", "/")]

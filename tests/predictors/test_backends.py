@@ -8,8 +8,9 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,8 +21,12 @@ from nas import experiment
 from predictors.latency import Target
 from predictors.latency.backends import BACKENDS, EXTRAS, Backend, NoBackend, backend
 from predictors.latency.called_probe import random_network
+from predictors.latency.capability import OPERATORS
+from predictors.latency.menu import menu_of
+from spaces import menu as menus
+from spaces.menu import operator_of
 from spaces.outline import WEIGHTED
-from spaces.precision import FLOAT, parse
+from spaces.precision import parse
 from supernets.export import NotExportable
 from supernets.plain import Network
 from tests.examples import space_of
@@ -127,19 +132,21 @@ def test_a_call_can_be_timed(runtime: Backend, cases: Sequence[Case]) -> None:
 def test_a_space_is_refused_for_what_has_no_kernel(runtime: Backend) -> None:
     """And a network too; ONNX files hold weights of four bits, programs of torch do not."""
     space = space_of(CHAIN)
-    if "w4a8" in runtime.MENU:
+    menu = runtime.menu("conv 3x3")
+    if "w4a8" in menu:
         runtime.check(space)
         return
-    name = next(name for name in ("w8a8", "w4a8") if name not in runtime.MENU)
+    name = next(name for name in ("w8a8", "w4a8") if name not in menu)
     said = f"stages.0.0.conv: backend {runtime.NAME} has no kernel for precision {name}"
-    hint = f"  hint: precisions with kernels there: {', '.join(runtime.MENU)}"
+    hint = f"  hint: precisions with kernels there: {', '.join(menu)}"
     message = f"space {space.name}: {said} [not-exportable]\n{hint}"
     with pytest.raises(NotExportable, match=rf"\A{re.escape(message)}\Z"):
         runtime.check(space)
     layers = space.outline.layers(space.extreme(max, name))
     with pytest.raises(NotExportable, match=rf"\A{re.escape(said)}\Z"):
         runtime.exported(random_network(layers, (), space.outline.input_shape))
-    runtime.check(space.restrict(set(runtime.MENU)))
+    runtime.check(space.restrict(set(menu)))
+    runtime.check(space.restrict(menu_of(Target(runtime.NAME, floats=runtime.floats))))
 
 
 def test_nothing_is_left_behind(
@@ -156,13 +163,17 @@ def test_nothing_is_left_behind(
 
 
 def test_the_menu_says_what_has_kernels(runtime: Backend) -> None:
-    """Float always; what is not on it is simulated."""
-    kernel = runtime.kernel(FLOAT)
-    assert kernel is not None
-    assert (kernel.form, kernel.executed_as) == ("real", "float")
-    assert {runtime.kernel(parse(name)) is not None for name in runtime.MENU if name != "float"} <= {True}
-    assert runtime.kernel(parse("w3a5")) is None
-    assert {kernel.executed_as for kernel in runtime.MENU.values()} <= set(runtime.MENU)
+    """Float always, of every operator; what is not on it is simulated."""
+    layers = {operator_of(y): y for y in OPERATORS.values()}
+    assert list(layers) == list(menus.OPERATORS)
+    for operator, y in layers.items():
+        menu = runtime.menu(operator)
+        kernel = runtime.kernel(y)
+        assert kernel is not None
+        assert (kernel.form, kernel.executed_as) == ("real", "float")
+        assert all(runtime.kernel(replace(y, precision=parse(name))) == kernel for name, kernel in menu.items())
+        assert runtime.kernel(replace(y, precision=parse("w3a5"))) is None
+        assert {kernel.executed_as for kernel in menu.values()} <= set(menu)
 
 
 def test_a_target_resolves_to_its_backend(runtime: Backend) -> None:
@@ -188,8 +199,17 @@ def test_files_of_spaces_know_the_same_floats(runtime: Backend) -> None:
     assert experiment.BACKENDS[runtime.NAME] == runtime.FLOATS
 
 
+@dataclass(frozen=True)
+class Pretended:
+    """A target, of a runtime that is not here."""
+
+    runtime: Backend
+    backend: str = "pretended"
+
+
+@pytest.mark.parametrize("precision", ["float", "w8a8"])
 @pytest.mark.parametrize("name", ["cuda", "cuda_inductor"])
-def test_what_is_said_to_a_gpu_is_right_without_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_said_to_a_gpu_is_right_without_one(name: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs are moved to the processor instead, so that all else that these backends do is tested anywhere."""
     waited: list[bool] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append(True))
@@ -198,15 +218,19 @@ def test_what_is_said_to_a_gpu_is_right_without_one(name: str, monkeypatch: pyte
     with monkeypatch.context() as pretended:
         pretended.setattr(torch.cuda, "is_available", lambda: True)
         runtime = backend(name)
-    space = space_of(CHAIN)
-    layers = space.outline.layers(space.extreme(max, "float"))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    space = space_of(CHAIN).restrict(menu_of(cast(Target, Pretended(runtime))))
+    layers = space.outline.layers(space.extreme(max, precision))
+    assert {y.kind for y in layers if y.runs8} == ({"linear"} if precision == "w8a8" else set())
     network = random_network(layers, (), space.outline.input_shape)
     x = np.random.default_rng(1).normal(size=(BATCH, *network.input_shape)).astype(np.float32)
     model = runtime.exported(network, BATCH)
     with torch.no_grad():
         expected = network(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(runtime.evaluate(model, x, 1), expected, atol=1e-5 * np.abs(expected).max())
-    assert runtime.audited(model, layers)[1] == []
+    audit, wrong = runtime.audited(model, layers)
+    assert wrong == []
+    assert ("_int_mm" in audit.kernels) == (precision == "w8a8")
     runtime.prepared(model, 1)()
     assert waited == [True]
     assert runtime.clock(1) is time.perf_counter

@@ -12,16 +12,16 @@ from predictors.latency.amounts import amounts
 from predictors.latency.backends import onnxruntime as backend
 from predictors.latency.called import work_of
 from predictors.latency.key import CallKey
-from predictors.latency.model import weight_names
 from predictors.latency.plan import distinct_keys, keys_of
 from predictors.latency.probes import key_model
 from predictors.latency.profile import whole_network
+from predictors.latency.weights import WeightFormats
 from spaces.call import Given
 from spaces.randomness import generator
 from supernets import Wrapped, wrap
 from tests.supernets.wrapping.models import MODELS, made, parts_of_encoders
 
-NAMES = weight_names(Target().menu)
+NAMES = WeightFormats(Target().menu)
 TRIED = 24  # keys of each model
 
 

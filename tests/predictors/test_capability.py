@@ -58,6 +58,20 @@ def test_the_menu_of_a_target_says_what_was_found(found: list[Capability]) -> No
     } == built_in.forms
 
 
+def test_what_only_a_backend_has_is_tried_too() -> None:
+    """torch's products of four bits, on the operator that they are meant for, as exact as rounding is."""
+    target = Target("torch", floats="bf16")
+    found = {(c.operator, c.precision): c for c in capabilities(target)}
+    packed = found["linear", "w4-group32/float"]
+    assert (packed.form, packed.executed_as) == ("real", "w4-group32/float")
+    assert packed.kernel == "_weight_int4pack_mm_for_cpu"
+    assert 0.02 < packed.error < 0.3
+    assert ("conv 3x3", "w4-group32/float") not in found
+    assert found["linear", "w8a8"].form == "simulated"
+    built_in = menu_of(target)
+    assert all(built_in.forms[o].get(p, "simulated") == c.form for (o, p), c in found.items())
+
+
 def test_fewer_bits_are_further_from_float_but_never_further_than_rounding_explains(found: list[Capability]) -> None:
     """Errors of w8a8 below two hundredths, more at four bits, most at two."""
     for operator in OPERATORS:

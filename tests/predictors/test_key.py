@@ -11,18 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictors.latency.key import BoundaryKey, Key, LayerKey
+from predictors.latency.weights import WeightFormats
 from predictors.latency.work import Rows, Work, work
 from spaces import Record, Space
 from spaces.randomness import generator
 from tests.examples import space_of
 from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, expected_work, head, network
 
-NAMES = {0: "f32", 8: "w8c", 4: "w8c"}
+FORMATS = WeightFormats({"float": "float", "w8a8": "w8a8", "w4a8": "w8a8"})
 
 
 def work_of(space: Space, batch: int = 1) -> Work:
     """The work of the one network of a space without choices."""
-    return work(space.outline.table(space.batch([NO_CHOICE])), NAMES, batch)
+    return work(space.outline.table(space.batch([NO_CHOICE])), FORMATS, batch)
 
 
 def counts(parts: Iterable[tuple[Key, Rows]], row: int = 0) -> Counter[str]:
@@ -167,7 +168,7 @@ def test_a_weight_format_without_a_name_is_refused() -> None:
     """A precision that the device's menu lacks cannot be priced."""
     space = network(conv("a", "input", 4, "w4a8"), *head("a", "float"))
     with pytest.raises(KeyError, match="4"):
-        work(space.outline.table(space.batch([NO_CHOICE])), {0: "f32", 8: "w8c"}, 1)
+        work(space.outline.table(space.batch([NO_CHOICE])), WeightFormats({"float": "float", "w8a8": "w8a8"}), 1)
 
 
 # --- Vectorised -------------------------------------------------------------------------------------------------------
@@ -179,13 +180,13 @@ def test_many_networks_at_once_are_each_network_alone(text: str, seed: int, by_c
     """For every row: the same kernels, conversions, layers and links as a plain walk over its resolved layers."""
     space = space_of(text)
     batch = space.sample_many(12, generator(seed, "test"), by_choice=by_choice)
-    done = work(space.outline.table(batch), NAMES, 1)
+    done = work(space.outline.table(batch), FORMATS, 1)
     for row, architecture in enumerate(batch):
         kernels, boundaries, layers, links = expected_work(space.outline.layers(architecture))
         assert counts(done.kernels, row) == Counter(map(str, kernels))
         assert counts(done.boundaries, row) == Counter(map(str, boundaries))
         assert (done.layers[row], done.links[row]) == (layers, links)
-        alone = work(space.outline.table(space.batch([architecture])), NAMES, 1)
+        alone = work(space.outline.table(space.batch([architecture])), FORMATS, 1)
         assert counts(alone.kernels) == Counter(map(str, kernels))
         assert counts(alone.boundaries) == Counter(map(str, boundaries))
 
@@ -193,5 +194,5 @@ def test_many_networks_at_once_are_each_network_alone(text: str, seed: int, by_c
 def test_an_empty_batch_has_no_work() -> None:
     """Nothing to do is not an error."""
     space = space_of(CHAIN)
-    done = work(space.outline.table(space.sample_many(0, np.random.default_rng(0))), NAMES, 1)
+    done = work(space.outline.table(space.sample_many(0, np.random.default_rng(0))), FORMATS, 1)
     assert (done.kernels, done.boundaries, len(done.layers), len(done.links)) == ([], [], 0, 0)

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from predictors.latency import LatencyModel, Table, TableError, Target, Timing, fit
-from predictors.latency.model import FEATURES, features, weight_names
+from predictors.latency.model import FEATURES, features
 from predictors.latency.plan import distinct_keys, networks_to_time
+from predictors.latency.weights import WeightFormats
 from predictors.metrics import mape, tau
 from spaces import Architecture, Space
 from spaces.randomness import generator
@@ -168,7 +169,9 @@ def test_the_record_of_a_model_names_its_factors() -> None:
     assert model.to_json() == {"factors": dict(zip(FEATURES, FACTORS.tolist(), strict=True)), "error": 0.02}
 
 
-def test_weight_names_follow_the_menu_of_the_device() -> None:
+def test_formats_of_weights_follow_the_menu_of_the_device() -> None:
     """Four bits run on the kernel of eight; a precision without a kernel has no name."""
-    assert weight_names(MENU) == {0: "f32", 8: "w8c", 4: "w8c", 2: "w8c"}
-    assert weight_names({"float": "float", "w4a8": "w4a8"}) == {0: "f32", 4: "w4c"}
+    assert WeightFormats(MENU).names == ("f32", "w8c")
+    assert WeightFormats({"float": "float", "w4a8": "w4a8"}).names == ("f32", "w4c")
+    others = ("w8a8", "w8-e4m3/a8-e4m3", "w4-group32/float", "w4-group64/float")
+    assert WeightFormats(dict(zip(others, others, strict=True))).names == ("f32", "w8c", "e4m3", "w4g32", "w4g64")

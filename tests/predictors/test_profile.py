@@ -12,9 +12,9 @@ import pytest
 from predictors.latency import Table, Target, Timing, networks_to_time
 from predictors.latency.amounts import amounts
 from predictors.latency.key import Key
-from predictors.latency.model import weight_names
 from predictors.latency.plan import anchors_of, counted_keys, distinct_keys, in_order, tasks, woven
 from predictors.latency.profile import whole_network
+from predictors.latency.weights import WeightFormats
 from predictors.latency.work import work
 from spaces import Batch, Space
 from spaces.randomness import generator
@@ -27,7 +27,7 @@ TARGET = Target()
 
 def keys_of(batch: Batch) -> set[Key]:
     """Every key that these networks need."""
-    done = work(batch.space.outline.table(batch), weight_names(TARGET.menu), 1)
+    done = work(batch.space.outline.table(batch), WeightFormats(TARGET.menu), 1)
     return {key for key, _ in done.kernels} | {key for key, _ in done.boundaries}
 
 
@@ -143,7 +143,7 @@ def test_a_profile_times_every_key_and_network_and_takes_the_call_off_the_keys(t
     times = [0.25, *np.linspace(0.5, 1.5, len(todo) - 1).tolist()]
     asked = timed(times)
     table = module.profile(space, TARGET, networks)
-    assert asked == [1 + len(keys) + len(networks) + 3 * len(anchors), 2]
+    assert asked == [1 + len(keys) + len(networks) + 3 * len(anchors), 4]
     assert {a: list(ms) for a, ms in table.anchors.items()} == {
         a.to_json(): [ms for task, ms in zip(todo, times, strict=True) if task.session and task.network == a]
         for a in anchors

@@ -237,6 +237,4 @@ def test_integer_weights_are_exported_however_their_scale_was_found() -> None:
         step = 0.02 * float(expected.abs().max())
         assert_close(plain(x).detach(), expected, rtol=0, atol=step)
         assert_close(in_file, expected, rtol=0, atol=step)
-        assert all(
-            backend.OnnxRuntime().kernel(y.precision) is not None for y in plain.layers if y.kind in ("conv", "linear")
-        )
+        assert all(backend.OnnxRuntime().kernel(y) is not None for y in plain.layers if y.kind in ("conv", "linear"))

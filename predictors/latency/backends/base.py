@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spaces import Layer, Space
 from spaces.layers import WEIGHTED
-from spaces.precision import Precision
+from spaces.menu import operator_of
 from supernets import export
 from supernets.graph import live
 from supernets.plain import Network
@@ -29,10 +29,14 @@ class NoBackend(ValueError):
 
 @dataclass(frozen=True)
 class Kernel:
-    """How the device runs a precision: ``real`` on a kernel of its own, ``container`` stored small, run as another."""
+    """How the device runs a precision: ``real`` on a kernel of its own, ``container`` stored small, run as another.
+
+    ``operator``: the only one that an audit may find there, where it is known.
+    """
 
     form: str
     executed_as: str
+    operator: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Audit:
 class Backend(ABC):
     """A runtime on this device. A new one is a file beside this one and a line in ``BACKENDS``.
 
-    ``floats``: the type that float layers compute in, one of ``FLOATS``. ``MENU``: precision -> kernel, for
-    convolutions and linear layers. ``ADDITIVE``: whether a network takes about what its layers take alone; where not,
+    ``floats``: the type that float layers compute in, one of ``FLOATS``. ``MENU``: precision -> kernel, where all
+    operators have the same. ``ADDITIVE``: whether a network takes about what its layers take alone; where not,
     only whole networks are timed. ``FILE``: the name of an exported network. ``model`` is such a file throughout.
     """
 
@@ -115,9 +119,13 @@ class Backend(ABC):
     def weight_bits(self, model: bytes, path: str, threads: int) -> int:
         """Bits of each weight of an integer layer as its kernel reads it; 0 if no kernel is found."""
 
-    def kernel(self, precision: Precision) -> Kernel | None:
-        """How it runs a layer of this precision; ``None``: it cannot, and whoever computes it simulates."""
-        return self.MENU.get(precision.kernel)
+    def menu(self, operator: str) -> Mapping[str, Kernel]:
+        """Precision -> kernel, for layers of one of the operators of :mod:`spaces.menu`."""
+        return self.MENU
+
+    def kernel(self, layer: Layer) -> Kernel | None:
+        """How it runs a layer with weights; ``None``: it cannot, and whoever computes it simulates."""
+        return self.menu(operator_of(layer)).get(layer.precision.kernel)
 
     def audited(self, model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
         """The audit of a network's layers with weights, and what of it is unintended."""
@@ -126,7 +134,11 @@ class Backend(ABC):
         functions = [y for y in layers if y.kind in _FUNCTIONS]
         after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
         found = self.audit(model, [y.path for y in weighted], threads, after)
-        return found, found.unintended({y.path: y.runs8 for y in weighted})
+        meant = {y.path: kernel.operator for y in weighted if (kernel := self.kernel(y)) and kernel.operator}
+        integer = {y.path: y.runs8 for y in weighted if y.path not in meant}
+        wrong = [f"{p}: meant for {op}, runs as {found.layers.get(p)}" for p, op in meant.items()
+                 if found.layers.get(p) != op]  # fmt: skip
+        return found, found.unintended(integer) + wrong
 
 
 def sample(shape: Sequence[int], dtype: Any) -> NDArray[Any]:

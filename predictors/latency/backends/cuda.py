@@ -1,8 +1,9 @@
-"""torch on one of NVIDIA's GPUs, operator by operator or compiled by inductor: float networks, in f32 or bf16.
+"""torch on one of NVIDIA's GPUs, operator by operator or compiled by inductor, floats in f32 or bf16.
 
 The file is the one that :mod:`predictors.latency.backends.torch` writes, and can be read where there is no GPU; it is
-moved when it is loaded. f32 is f32: torch would let convolutions compute in TF32. Integer layers have kernels for
-matrices alone there (``torch._int_mm``), so the menu has none.
+moved when it is loaded. f32 is f32: torch would let convolutions compute in TF32. Linear
+layers have products of few bits, of those that the GPU knows: E4M3 from compute capability 8.9 on, packed weights of
+four bits from 8.0 on.
 
 A call is over when the GPU is; inputs lie on it beforehand.
 """
@@ -19,6 +20,7 @@ from torch.export.passes import move_to_device_pass
 
 from predictors.latency.backends.base import Call, Clock, Kernel, NoBackend
 from predictors.latency.backends.inductor import Inductor
+from predictors.latency.backends.products import Floats8, Form, Integers, Packed4OnGpu, Shapes, forms
 from predictors.latency.backends.torch import Torch
 from supernets.plain import Network
 
@@ -33,6 +35,15 @@ class _OnGpu(Torch):
             what = f"backend {self.NAME} finds no GPU that torch can use here [missing-device]"
             raise NoBackend(f"{what}\n  hint: backend: torch computes on the processor")
         super().__init__(floats)
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """See :class:`Torch`."""
+        capability = torch.cuda.get_device_capability(0)
+        floats8 = Form("_scaled_mm", Floats8, Shapes(inputs=16, outputs=16)) if capability >= (8, 9) else None
+        packed4 = Form("_weight_int4pack_mm", Packed4OnGpu, Shapes(outputs=8)) if capability >= (8, 0) else None
+        integers = Form("_int_mm", Integers, Shapes(rows=32, inputs=8, outputs=8))
+        return forms(self.floats, integers, floats8, packed4)
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
@@ -79,5 +90,5 @@ class CudaInductor(_OnGpu, Inductor):
     MENU: ClassVar[Mapping[str, Kernel]] = Torch.MENU
 
     def program(self, network: Network, batch: int, metadata: Mapping[str, str] | None) -> bytes:
-        """See :class:`Torch`: there are no integer layers to take apart."""
+        """See :class:`Torch`: its products are what is left to libraries."""
         return Torch.program(self, network, batch, metadata)

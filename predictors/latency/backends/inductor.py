@@ -19,6 +19,7 @@ import torch
 from torch import fx
 
 from predictors.latency.backends.base import Audit, Kernel, NoBackend
+from predictors.latency.backends.products import INTEGERS, OPERATORS, Form
 from predictors.latency.backends.torch import Torch, weighs
 from supernets import export
 from supernets.export.decomposed import decomposed
@@ -33,7 +34,7 @@ _INTEGER = frozenset({"quantized_conv", "quantized_conv_binary", "quantized_line
 _FLOAT = frozenset({"convolution", "_convolution_pointwise", "_linear_pointwise", "_mkl_linear", "addmm", "mm"})
 _KINDS = ("unary", "binary", "binary_unary", "binary_unary_maybe_inplace", "leaky_relu", "hardtanh")
 _FUSED = frozenset(f"{kind}_fusion" for kind in _KINDS)
-_WEIGHING = frozenset({"conv1d", "conv2d", "linear", "dequantize_per_channel"})  # operators of a program
+_WEIGHING = OPERATORS | {"conv1d", "conv2d", "linear", "dequantize_per_channel"}  # operators of a program
 
 
 class Inductor(Torch):
@@ -47,6 +48,11 @@ class Inductor(Torch):
         if shutil.which("g++") is None:
             raise NoBackend("backend inductor compiles C++ and finds no g++ [missing-compiler]\n  hint: install g++")
         super().__init__(floats)
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """See :class:`Torch`: none, the compiler makes products of integers of its own."""
+        return {}
 
     def program(self, network: Network, batch: int, metadata: Mapping[str, str] | None) -> bytes:
         """See :class:`Torch`."""
@@ -68,16 +74,16 @@ class Inductor(Torch):
         program = loaded.module()
         with self.running(threads):
             _compiled(loaded, seen)(*loaded.example_inputs[0])
-        computing = [op for op in seen if op in _INTEGER | _FLOAT | _FUSED]
+        computing = [op for op in seen if op in _INTEGER | _FLOAT | _FUSED | OPERATORS]
         weighing = [node for node in program.graph.nodes if _operation(node) in _WEIGHING]
         weighted = [path for path in map(weighs, weighing) if path is not None]
         layers = dict(zip(weighted, computing, strict=True)) if len(weighted) == len(computing) else {}
         layers = {path: op for path, op in layers.items() if path in paths}
-        return Audit(dict(Counter(seen)), layers, _INTEGER)
+        return Audit(dict(Counter(seen)), layers, _INTEGER | INTEGERS)
 
     def weight_bits(self, model: bytes, path: str, threads: int = 1) -> int:
         """See :class:`Backend`: of its integer kernels, always 8."""
-        return 8 if self.audit(model, [path], threads).layers.get(path) in _INTEGER else 0
+        return 8 if self.audit(model, [path], threads).layers.get(path) in _INTEGER | INTEGERS else 0
 
 
 def _compiled(loaded: Any, seen: list[str] | None = None) -> Callable[..., torch.Tensor]:

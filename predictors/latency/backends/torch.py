@@ -1,7 +1,7 @@
 """torch itself, operator by operator (eager), on the CPU: programs of ``torch.export``, in f32 or bf16.
 
 The file is the program, not the network rebuilt from its outline and weights: it runs without our code, and it is what
-was timed. Integer layers have no operators of their own here, so networks are float; a program says so when it is made.
+was timed. Convolutions have no operators of integers here, so they are float; a program says so when it is made.
 """
 
 from __future__ import annotations
@@ -19,23 +19,51 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from predictors.latency.backends.base import Audit, Backend, Kernel, sample
+from predictors.latency.backends.products import (
+    INTEGERS,
+    OPERATORS,
+    Form,
+    Integers,
+    Packed4,
+    Shapes,
+    forms,
+    products,
+)
 from spaces import Space
+from spaces.layers import WEIGHTED
+from spaces.menu import operator_of
 from spaces.precision import Precision
 from supernets import export
 from supernets.plain import Network
 
 _FLOATS = {"f32": torch.float32, "bf16": torch.bfloat16}
 _HELD = re.compile(r"weighted\.(.*)\.(?:weight|codes)$")
+_VIEWS = frozenset({"t", "permute", "transpose"})
 _CONV2D = (None, [1, 1], [0, 0], [1, 1], 1)  # bias, stride, padding, dilation, groups
 
 
 class Torch(Backend):
-    """Whole networks only: most of a small layer's time is its dispatch."""
+    """Whole networks only: most of a small layer's time is its dispatch.
+
+    Linear layers have products of few bits besides; see :mod:`predictors.latency.backends.products`.
+    """
 
     NAME = "torch"
     FILE = "model.pt2"
     FLOATS = tuple(_FLOATS)
     MENU: ClassVar[Mapping[str, Kernel]] = {"float": Kernel("real", "float")}
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """Of linear layers in few bits. None of E4M3: on processors its operator is a reference, 16 times slower."""
+        packed = Form("_weight_int4pack_mm_for_cpu", Packed4, Shapes(outputs=16))
+        return forms(self.floats, Form("_int_mm", Integers), None, packed)
+
+    def menu(self, operator: str) -> Mapping[str, Kernel]:
+        """See :class:`Backend`."""
+        if operator != "linear":
+            return self.MENU
+        return {**self.MENU, **{name: Kernel("real", name, form.operator) for name, form in self.forms.items()}}
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
@@ -43,25 +71,26 @@ class Torch(Backend):
 
     def check(self, space: Space) -> None:
         """See :class:`Backend`: layers have the precisions of the menu."""
+        operators = {r.path: operator_of(r) for r in space.outline.records if r.kind in WEIGHTED}
         for path, precisions in space.precisions.items():
+            menu = self.menu(operators[path])
             for precision in precisions:
-                if self.kernel(precision) is None:
-                    names = ", ".join(self.MENU)
+                if precision.kernel not in menu:
                     raise export.NotExportable(
                         f"space {space.name}: {self._without_kernel(path, precision)} [not-exportable]\n"
-                        f"  hint: precisions with kernels there: {names}"
+                        f"  hint: precisions with kernels there: {', '.join(menu)}"
                     )
 
     def exported(self, network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
         """See :class:`Backend`."""
         for y in network.layers:
-            if self.kernel(y.precision) is None:
+            if y.kind in WEIGHTED and self.kernel(y) is None:
                 raise export.NotExportable(self._without_kernel(y.path, y.precision))
         return self.program(network, batch, metadata)
 
     def program(self, network: Network, batch: int, metadata: Mapping[str, str] | None) -> bytes:
         """The file of a network of layers that have kernels."""
-        return export.program(network, batch, metadata, _FLOATS[self.floats])
+        return export.program(network, batch, metadata, _FLOATS[self.floats], products(network, self.forms))
 
     def _without_kernel(self, path: str, precision: Precision) -> str:
         return f"{path}: backend {self.NAME} has no kernel for precision {precision.name}"
@@ -121,13 +150,11 @@ class Torch(Backend):
         seen = _Seen(module, self.floats)
         with self.running(threads):
             seen.run(*_inputs(loaded))
-        return Audit(
-            dict(Counter(seen.ran.values())), {p: seen.layers[p] for p in paths if p in seen.layers}, frozenset()
-        )
+        return Audit(dict(Counter(seen.ran.values())), {p: seen.layers[p] for p in paths if p in seen.layers}, INTEGERS)
 
     def weight_bits(self, model: bytes, path: str, threads: int = 1) -> int:
-        """See :class:`Backend`: no layer runs on integers."""
-        return 0
+        """See :class:`Backend`."""
+        return 8 if self.audit(model, [path], threads).layers.get(path) in INTEGERS else 0
 
 
 class _Seen(fx.Interpreter):
@@ -143,23 +170,29 @@ class _Seen(fx.Interpreter):
         """See :class:`torch.fx.Interpreter`."""
         if n.op == "call_function":
             operator, path = _operator(str(n.target), self.fetch_args_kwargs_from_env(n)[0]), weighs(n)
-            if path is not None:
-                operator = self.layers[path] = f"{operator} {self._floats}"
+            if path is not None and operator not in _VIEWS:
+                self.layers[path] = operator = operator if operator in OPERATORS else f"{operator} {self._floats}"
             self.ran[n.name] = operator
         return super().run_node(n)
 
 
 def _operator(target: str, args: Sequence[Any]) -> str:
     if target != "aten.conv2d.default":
-        return target.removeprefix("aten.").split(".")[0]
+        return _short(target)
     given = (*args, *_CONV2D[len(args) - 2 :])  # left out: what has a default
     taken = torch._C._select_conv_backend(*given[:6], False, [0, 0], given[6])
     return f"conv2d {taken.name}"
 
 
+def _short(target: str) -> str:
+    return target.removeprefix("aten.").split(".")[0]
+
+
 def weighs(node: fx.Node) -> str | None:
     """Path of the layer whose weight a node of a program reads."""
     for arg in node.args:
+        while isinstance(arg, fx.Node) and _short(str(arg.target)) in _VIEWS:
+            arg = arg.args[0]
         held = _HELD.search(str(arg.target)) if isinstance(arg, fx.Node) else None
         if held:
             return held[1].replace("/", ".")
