@@ -134,19 +134,23 @@ class Measurements:
         return float(np.median([ms * level for ms, level in zip(found.sessions_ms[name], found.levels, strict=True)]))
 
     def upper_ms(self, name: str) -> float:
-        """The largest of three sessions, the second largest of six, and so on, times the guard. Where the anchors of a
-        session disagree by more than :data:`RESTLESS`, what is beyond counts like the spread that a guard is made of.
+        """The largest of three sessions, the second largest of six, and so on, times the guard.
+
+        Sessions whose anchors disagree by more than :data:`RESTLESS` say nothing, and do not count where there are
+        three others; else what is beyond counts like the spread that a guard is made of.
 
         Something else on the machine may disturb a session, so of many the largest says ever less. If half of the
         sessions lie above what is true, the largest of three does not hold it once in 8 times, the second largest of
         six once in 9, the third largest of nine once in 11: the guard is made for the first.
         """
-        times = [
-            ms * math.exp(_DEVIATIONS * max(0.0, spread - RESTLESS))
+        sessions = [
+            (ms, spread)
             for found in self._rounds
             for ms, spread in zip(found.sessions_ms.get(name, []), found.spreads, strict=False)
         ]
-        times.sort(reverse=True)
+        calm = [ms for ms, spread in sessions if spread <= RESTLESS]
+        restless = [ms * math.exp(_DEVIATIONS * (spread - RESTLESS)) for ms, spread in sessions if spread > RESTLESS]
+        times = sorted(calm if len(calm) >= SESSIONS else calm + restless, reverse=True)
         return self.guard * times[(len(times) - 1) // SESSIONS]
 
     def _last(self, name: str) -> Round:

@@ -99,6 +99,16 @@ def test_a_table_without_anchors_is_taken_as_it_is() -> None:
     assert (list(anchors.models), anchors.guard) == ([], verify.GUARD)
 
 
+def test_sessions_in_which_nothing_can_be_said_do_not_refute_what_calm_ones_found() -> None:
+    """Of fewer than three calm ones all count, restless ones with what they may be off by."""
+    times, restless = Measurements(), verify.RESTLESS + 0.1
+    widened = math.exp(2.6 * 0.1)
+    times.add(Round({"a": [1.0, 1.1, 1.05]}, [1.0] * 3, [0.0, restless, 0.0]))
+    assert times.upper_ms("a") == pytest.approx(1.1 * widened * GUARD)
+    times.add(Round({"a": [1.02, 1.5, 1.6]}, [1.0] * 3, [verify.RESTLESS, restless, restless]))
+    assert times.upper_ms("a") == pytest.approx(1.05 * GUARD)
+
+
 def test_the_upper_bound_is_the_slowest_of_three_sessions_and_the_median_that_of_the_last() -> None:
     """One disturbed session of six does not count, two do; medians are compared with those measured beside them."""
     times, calm = Measurements(), [0.0] * 3
