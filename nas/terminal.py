@@ -86,7 +86,7 @@ class Progress:
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         """``done`` of ``total`` of ``what``, e.g. epochs; draws at most every two seconds off a terminal."""
         now = time.monotonic()
-        if self._part is None or self._part[0] != what:
+        if self._part is None or self._part[0] != what or done < self._part[2]:  # a part may come once more
             self._part = (what, now, done)  # what was done before, by a run that was stopped, says nothing of the rate
         if now - self._drawn < (0.1 if self._terminal.live else _EVERY_S):
             return

@@ -9,15 +9,16 @@ from onnx import TensorProto
 from torch import nn
 
 from predictors.latency.key import CallKey
+from predictors.latency.weights import precision_of
 from spaces import INPUT, Layer
 from spaces.call import Call, Given, Resolved
 from spaces.outline import Takes
-from spaces.precision import FLOAT, parse
+from spaces.precision import FLOAT
 from supernets.export import GraphWriter
 from supernets.export.traced import Writing, examples, operation_name
 from supernets.functions.calls import named
 from supernets.graph import stored8
-from supernets.plain import Grid, Network, Quantized
+from supernets.plain import Grid, Network, Quantized, Simulated
 from supernets.plain.blocks import Held
 from supernets.plain.fresh import FRESH, fresh
 
@@ -47,6 +48,11 @@ def random_modules(layers: Sequence[Layer]) -> Mapping[str, nn.Module]:
                 module.codes.copy_(torch.randint(-most, most + 1, module.codes.shape))
                 module.scale.fill_(0.01)
                 module.input_scale.fill_(SCALE)
+            elif isinstance(module, Simulated):
+                spec = y.precision.weight
+                assert spec is not None
+                module.codes.copy_(torch.randint(1 - 2 ** (spec.bits - 1), 2 ** (spec.bits - 1), module.codes.shape))
+                module.scale.fill_(0.01)
             elif isinstance(module, Held) and module.weight.is_floating_point():
                 module.weight.normal_()
     return modules
@@ -141,7 +147,7 @@ def _layer(key: CallKey, inputs: tuple[str, ...]) -> Layer:
     in8 = bool(key.inputs) and key.inputs[0][0] == "u8"
     return _plain(
         "layer", key.op, inputs, call, c_in=sizes[-1 if len(sizes) == 1 else 1] * groups, c_out=sizes[0], groups=groups,
-        activation=key.activation, precision=parse("w8a8") if integer else FLOAT, runs8=integer, in8=in8,
+        activation=key.activation, precision=precision_of(key.weight), runs8=integer, in8=in8,
         out8=key.target == "u8",
     )  # fmt: skip
 

@@ -91,7 +91,9 @@ def counted_keys(space: Space, target: Target) -> dict[Key, int]:
     Half of them is drawn uniformly, half uniformly per choice: of plain draws hardly any has a shallow stage, where a
     search goes at once.
     """
-    extremes = [space.extreme(pick, name) for pick in (min, max) for name in target.menu]
+    named = {str(v) for c in space.choices if c.name in space.outline.precision_choices for v in c.values}
+    names = [name for name in target.menu if name in named or name == "float"]
+    extremes = [space.extreme(pick, name) for pick in (min, max) for name in names]
     counts = _counted(space.batch(extremes), target)
     for turn in range(_MOST_TURNS):
         rng = generator(0, "profile.cover", turn)

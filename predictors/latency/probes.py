@@ -8,9 +8,10 @@ from onnx import TensorProto, helper, numpy_helper
 from predictors.latency.called_probe import MIDDLE, SCALE, call_model, random_modules
 from predictors.latency.key import BoundaryKey, CallKey, Key, LayerKey
 from predictors.latency.standing import READS
+from predictors.latency.weights import precision_of
 from spaces import INPUT, Layer
 from spaces.layers import WEIGHTED
-from spaces.precision import FLOAT, parse
+from spaces.precision import FLOAT
 from supernets.export import GraphWriter
 from supernets.export.onnx import declare, write
 from supernets.export.writer import IR_VERSION, OPSET, Placed
@@ -68,7 +69,7 @@ def _layer(key: LayerKey) -> Layer:
     return Layer(
         path="layer", kind=key.op, inputs=tuple(_inputs(key)) or (INPUT,), c_in=key.c_in, c_out=key.c_out,
         kernel=key.kernel, stride=key.stride, groups=key.groups, h=key.h, w=key.w, out_h=out_h, out_w=out_w, norm=False,
-        activation=key.activation, precision=parse("w8a8") if integer and key.op in WEIGHTED else FLOAT,
+        activation=key.activation, precision=precision_of(key.weight) if key.op in WEIGHTED else FLOAT,
         runs8=integer, in8=integer, out8=key.target == "u8", heads=key.heads,
         kv_heads=key.kv_heads, rows=key.rows,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,7 +33,7 @@ class WeightFormats:
             if precision.integer:
                 self._bits[precision.weight.bits] = f"w{kernel.weight.bits}c"
             else:
-                self._others[precision.kernel] = _name(kernel.weight)
+                self._others[precision.kernel] = _name(kernel.weight) + ("a8" if precision.blockwise else "")
         self.names = tuple(dict.fromkeys([FLOAT, *self._bits.values(), *self._others.values()]))
 
     def of(self, c: Columns) -> NDArray[np.int64]:
@@ -57,3 +58,11 @@ def _name(spec: QuantSpec) -> str:
     if spec.form != "int":
         return spec.form
     return f"w{spec.bits}g{spec.group}"
+
+
+def precision_of(name: str) -> Precision:
+    """Of a layer alone whose weights are in this format."""
+    if match := re.fullmatch(r"w([248])g([0-9]+)a8", name):
+        bits, group = match.groups()
+        return parse(f"w{bits}-group{group}/a8-symmetric-group{group}")
+    return parse("w8a8") if name in INTEGERS else parse("float")

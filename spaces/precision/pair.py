@@ -43,6 +43,16 @@ class Precision:
         return weight.granularity in ("tensor", "channel") and given == QuantSpec(given.bits, False, "tensor")
 
     @cached_property
+    def blockwise(self) -> bool:
+        """Whether kernels of weights in blocks compute it: whole weights without an offset and a scale per group of
+        inputs, over inputs rounded to 8 bits, symmetric, by the largest value of the same groups."""
+        weight, given = self.weight, self.input
+        if weight is None or given is None or weight.granularity != "group" or not weight.signed:
+            return False
+        whole = weight.format.kind == "integer" and weight.offset == "none"
+        return whole and _stored(given) == QuantSpec(8, True, "group", weight.group) and given.scale in _WHOLE_RANGE
+
+    @cached_property
     def kernel(self) -> str:
         """Its name as menus of devices have it: where integer kernels compute it, the bits alone.
 
@@ -54,6 +64,7 @@ class Precision:
 
 
 FLOAT = Precision(None, None)
+_WHOLE_RANGE = frozenset({"adaptive", "absmax", "minmax"})
 _SCALED = frozenset({"int", "e4m3"})  # formats of which kernels are told the scale, whatever rule found it
 
 

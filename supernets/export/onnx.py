@@ -17,6 +17,8 @@ from supernets.export.writer import GraphWriter, Placed
 from supernets.graph import SUM, stored8
 from supernets.plain import Network, fresh_network
 
+BLOCKS = {8: (16, 32, 64, 128, 256), 4: (16, 32, 64, 128, 256), 2: (32, 64, 128)}
+"""Bits of a weight -> sizes of blocks that MatMulNBits has kernels of integers for; of others it computes in floats."""
 _AS_BEFORE = frozenset(
     {*WEIGHTED, "norm", "rms_norm", "attention", "rotary", "add", "multiply", "concat", "activation"}
 )
@@ -28,7 +30,7 @@ def check(space: Space) -> None:
     said = f"space {space.name} can be counted, drawn from and trained, not yet exported"
     for r in space.outline.records:
         for p in space.precisions.get(r.path, ()):
-            if not _stored(p):
+            if not _stored(p, r.kind):
                 raise NotExportable(f"{said}: {_without_form(r.path, p)} [not-exportable]")
         if r.call is not None and r.kind == "call" and operation_name(r.call.op) not in {*CALLS, *FOLDED}:
             raise NotExportable(f"{said}: {without_form(r.path, r.call.op)} [not-exportable]")
@@ -41,11 +43,13 @@ def check(space: Space) -> None:
             raise NotExportable(f"{said}: {error}") from None
 
 
-def _stored(precision: Precision) -> bool:
+def _stored(precision: Precision, kind: str) -> bool:
     """Whether a file can hold it: float, or codes of 8 bits, or of 4 or 2 in nibbles, over inputs of 8."""
     weight, given = precision.weight, precision.input
     if weight is None or given is None:
         return not precision.quantized
+    if precision.blockwise:
+        return kind == "linear" and weight.group in BLOCKS.get(weight.bits, ())
     return precision.integer and weight.bits in (2, 4, 8) and given.bits == 8
 
 
@@ -66,7 +70,7 @@ def onnx(network: Network, batch: int = 1, metadata: Mapping[str, str] | None = 
     ``metadata_props``. Raises :class:`NotExportable` for a layer that has none.
     """
     for layer in network.layers:
-        if not _stored(layer.precision):
+        if not _stored(layer.precision, layer.kind):
             raise NotExportable(_without_form(layer.path, layer.precision))
     grids = {name: network.grid(name) for name in stored8(network.layers)}
     writer = GraphWriter(batch)

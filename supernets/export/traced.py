@@ -19,7 +19,7 @@ from supernets.export.calls import CALLS, FOLDED, NotExportable, Operand, Site
 from supernets.export.calls.products import windows
 from supernets.export.calls.site import TYPES
 from supernets.export.kinds.activations import ACTIVATIONS
-from supernets.export.kinds.weighted import parameters
+from supernets.export.kinds.weighted import parameters, product
 from supernets.export.writer import GraphWriter
 from supernets.functions.calls import named
 from supernets.graph import SUM
@@ -159,10 +159,10 @@ class Writing:
                      for n in ("weight", "bias", "running_mean", "running_var")]  # fmt: skip
             self._writer.node("BatchNormalization", [x, *names], output, epsilon=y.call.call.eps)
             return
-        inputs = [x, *parameters(self._writer, y, module)]
         if y.kind == "linear":
-            self._writer.node("Gemm", inputs, output, transB=1)
+            product(self._writer, y, module, x, output)
             return
+        inputs = [x, *parameters(self._writer, y, module)]
         stride, padding, dilation, groups = y.call.call.args
         attributes = windows(y.call.sizes[2:], stride, padding, dilation)
         self._writer.node("Conv", inputs, output, group=groups, **attributes)

@@ -8,7 +8,8 @@ The forms, each found by measurement (what else was tried runs in float, silentl
 - biases are int32 with scale = input scale x weight scale;
 - a ReLU stands before a QuantizeLinear whose zero-point is the bottom of the range; before any other activation
   function the sums of a convolution are stored in 8 bits;
-- a linear layer is a Gemm over rows, also of tokens: a MatMul with an Add after it becomes a Gemm of floats.
+- a linear layer is a Gemm over rows, also of tokens: a MatMul with an Add after it becomes a Gemm of floats;
+- one of weights in blocks is a MatMulNBits of accuracy level 4, whose kernel rounds rows to 8 bits by the same blocks.
 """
 
 from __future__ import annotations
@@ -186,6 +187,17 @@ class GraphWriter:
             axis=0,
         )
 
+    def blocks(self, path: str, codes: NDArray[np.int8], scale: Floats, bits: int) -> list[str]:
+        """Weights (n, k) with a scale (n, k / block) each as MatMulNBits has them: ``bits`` each, the first one lowest,
+        with the code of zero in the middle."""
+        self.codes.add(f"{path}.weight")
+        per_byte = 8 // bits
+        above = (codes.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8).reshape(*scale.shape, -1, per_byte)
+        packed = np.zeros(above.shape[:-1], np.uint8)
+        for i in range(per_byte):
+            packed |= above[..., i] << (bits * i)
+        return [self.constant(f"{path}.weight", packed), self.constant(f"{path}.weight:scale", scale)]
+
     def bias(self, path: str, steps: NDArray[np.int32], scale: Floats) -> str:
         """Integer biases (c_out,) as floats."""
         inputs = [self.constant(f"{path}.bias", steps), self.constant(f"{path}.bias:scale", scale)]
@@ -203,9 +215,13 @@ class GraphWriter:
         outputs = [helper.make_tensor_value_info(name, of, sizes) for name, sizes, of in declared]
         graph = helper.make_graph(self.nodes, "network", self.inputs, outputs, self.initialisers)
         newer = any(node.op_type in NEWER for node in self.nodes)
+        own = sorted({node.domain for node in self.nodes if node.domain})
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", NEWER_OPSET if newer else OPSET)],
+            opset_imports=[
+                helper.make_opsetid("", NEWER_OPSET if newer else OPSET),
+                *[helper.make_opsetid(domain, 1) for domain in own],
+            ],
             ir_version=NEWER_IR_VERSION if newer else IR_VERSION,
             producer_name="nas",
         )

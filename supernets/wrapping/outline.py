@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from spaces import INPUT, Choice, Chosen, Outline, Record, Space
+from spaces import INPUT, Choice, Chosen, Outline, Record, Space, precision
 from spaces.call import Call, Given
 from spaces.choice import When
 from spaces.layers import Field
+from spaces.precision import Refused
+from spaces.sound import misplaced
 from supernets.wrapping.depth import Depth
 from supernets.wrapping.errors import wrong
 from supernets.wrapping.functions import activations
@@ -59,7 +61,7 @@ class Builder:
         shape = [size for size in self._chw(self.walk.steps[inputs[0].name].dims) if isinstance(size, int)]
         takes = tuple((_free_batch(node.sizes or ()), str(node.dtype)) for node in inputs)
         outline = Outline((shape[0], shape[1], shape[2]), classes, tuple(self.records), takes=takes)
-        return Space(name, (*self.depth.choices, *self.widths.choices, *self.choices), outline)
+        return _placed(Space(name, (*self.depth.choices, *self.widths.choices, *self.choices), outline))
 
     def _node(self, node: Node, step: Step) -> None:
         weighted = self.layers.weighted.get(node.name)
@@ -236,6 +238,29 @@ class Builder:
         if channels == 1 or (channels is None and len(dims) >= 4):
             return (size(dims[1:2]), size(dims[2:3]), size(dims[3:]))
         return (size(dims[-1:]), size(dims[:-1]), 1)
+
+
+def _placed(space: Space) -> Space:
+    """The same where each layer has the precisions that can be there: groups of inputs must divide all its widths."""
+    out: dict[str, dict[str, Refused]] = {}
+    for path, found, refused in misplaced(space):
+        out.setdefault(path, {})[found.name] = refused
+    for r in space.outline.records:
+        if r.path in out and not isinstance(r.precision, Chosen):
+            refused = next(iter(out[r.path].values()))
+            raise wrong(
+                r.path, f"precision {r.precision}: {refused.what}", refused.code, refused.hint or "write float, or w8a8"
+            )
+    choices = []
+    for c in space.choices:
+        path, _, last = c.name.rpartition(".")
+        of = out.get(path, {}) if last == "precision" else {}
+        values = tuple(v for v in c.values if not of or precision.parse(str(v)).name not in of)
+        if not values:
+            refused = next(iter(of.values()))
+            raise wrong(path, f"precision {c.values[0]}: {refused.what}", refused.code, "add float, or w8a8")
+        choices.append(replace(c, values=values))
+    return Space(space.name, tuple(choices), space.outline) if out else space
 
 
 def _free_batch(sizes: Sequence[int]) -> tuple[int, ...]:

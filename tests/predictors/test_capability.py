@@ -27,7 +27,9 @@ def found() -> list[Capability]:
 
 def test_every_operator_is_tried_in_every_precision(found: list[Capability]) -> None:
     """Once each, and float is what the others are compared with."""
-    assert [(c.operator, c.precision) for c in found] == [(o, p) for o in OPERATORS for p in PRECISIONS]
+    menu = Target().runtime.menu
+    asked = [(o, p) for o in OPERATORS for p in dict.fromkeys([*PRECISIONS, *menu(o)])]
+    assert [(c.operator, c.precision) for c in found] == asked
     assert {c.form for c in found} <= {"real", "container", "simulated"}
     assert all((c.form, c.speed) == ("real", 1.0) and c.error < 1e-5 for c in found if c.precision == "float")
 
@@ -35,14 +37,15 @@ def test_every_operator_is_tried_in_every_precision(found: list[Capability]) -> 
 def test_the_menu_of_the_backend_is_what_it_does(found: list[Capability]) -> None:
     """Same precisions, same form, same kernel; whatever is not on the menu is simulated."""
     for c in found:
-        kernel = backend.MENU.get(c.precision)
+        kernel = backend.OnnxRuntime().menu(c.operator).get(c.precision)
         if kernel is None:
             said = f"precision {c.precision} has no ONNX form, it is simulated"
             assert (c.form, c.executed_as, c.kernel, c.reason) == ("simulated", "", "", said)
         else:
             assert (c.form, c.executed_as) == (kernel.form, kernel.executed_as)
-    integer = {(c.operator, c.kernel) for c in found if c.form in ("real", "container") and c.precision != "float"}
-    assert integer == {(o, "QGemm" if o == "linear" else "QLinearConv") for o in OPERATORS}
+    ran = {(c.operator, c.kernel) for c in found if c.form in ("real", "container") and c.precision != "float"}
+    integer = {(o, "QGemm" if o == "linear" else "QLinearConv") for o in OPERATORS}
+    assert ran == integer | {("linear", "MatMulNBits")}
 
 
 def test_the_menu_of_a_target_says_what_was_found(found: list[Capability]) -> None:

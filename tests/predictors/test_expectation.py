@@ -96,6 +96,17 @@ def test_at_one_hot_weights_it_is_the_prediction_of_a_wrapped_model(name: str) -
     check_one_hot(wrap(module, inputs).space, 0)
 
 
+def test_at_one_hot_weights_it_is_the_prediction_of_weights_in_blocks() -> None:
+    """A format per layer, which neighbours do not see: they hand on floats."""
+    block = "w4-group16/a8-symmetric-group16"
+    space = space_of(
+        "model: {family: vit, input: [3, 8, 8], classes: 4, patch: 4, head_dim: 16, embed: {choice: [16, 32]}, depth: "
+        "{choice: [1, 2]}, heads: {choice: [1, 2], per: block}, mlp_ratio: {choice: [1, 2], per: block}}\n"
+        f"precision: {{choice: [float, w8a8, {block}], per: layer, except: {{patches: float}}}}\n"
+    )
+    check_one_hot(space, 0)
+
+
 def test_precisions_in_parts_of_layers_that_alternatives_leave_out() -> None:
     """Where a part of the space has no such layer, the choices of its bits are not there either."""
     space = space_of(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spaces import Layer, Space
 from spaces.layers import WEIGHTED
-from spaces.menu import operator_of
+from spaces.menu import OPERATORS, operator_of
 from supernets import export
 from supernets.graph import live
 from supernets.plain import Network
@@ -134,11 +134,16 @@ class Backend(ABC):
         functions = [y for y in layers if y.kind in _FUNCTIONS]
         after = {y.path: [f.path for f in functions if y.path in f.inputs] for y in weighted}
         found = self.audit(model, [y.path for y in weighted], threads, after)
-        meant = {y.path: kernel.operator for y in weighted if (kernel := self.kernel(y)) and kernel.operator}
-        integer = {y.path: y.runs8 for y in weighted if y.path not in meant}
-        wrong = [f"{p}: meant for {op}, runs as {found.layers.get(p)}" for p, op in meant.items()
-                 if found.layers.get(p) != op]  # fmt: skip
-        return found, found.unintended(integer) + wrong
+        special = {kernel.operator for operator in OPERATORS for kernel in self.menu(operator).values()}
+        wrong, others = list[str](), dict[str, bool]()
+        for y in weighted:
+            kernel, ran = self.kernel(y), found.layers.get(y.path, "nothing")
+            meant = kernel.operator if kernel is not None else ""
+            if not meant and ran not in special:
+                others[y.path] = y.runs8
+            elif ran != meant:
+                wrong.append(f"{y.path}: meant for {meant or ('integers' if y.runs8 else 'floats')}, runs as {ran}")
+        return found, found.unintended(others) + wrong
 
 
 def sample(shape: Sequence[int], dtype: Any) -> NDArray[Any]:

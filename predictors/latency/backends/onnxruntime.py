@@ -14,9 +14,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from predictors.latency.backends.base import Audit, Backend, sample
+from predictors.latency.backends.base import Audit, Backend, Kernel, sample
 from predictors.latency.backends.onnx_file import MENU, named, shape_of
 from supernets import export
+from supernets.export.onnx import BLOCKS
 
 _DISABLED = "WeightBiasQuantization"
 _TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
@@ -24,7 +25,15 @@ _BITS = {TensorProto.FLOAT: 32, TensorProto.INT8: 8, TensorProto.UINT8: 8, Tenso
 _INTEGER = frozenset(
     ("QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul")
 )
-_FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"}
+_BLOCKS = "MatMulNBits"
+_COMPUTING = _INTEGER | {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", _BLOCKS}
+
+
+_OF_BLOCKS = {
+    name: Kernel("real", name, _BLOCKS)
+    for bits, groups in BLOCKS.items()
+    for name in [f"w{bits}-group{group}/a8-symmetric-group{group}" for group in groups]
+}
 
 
 def options(threads: int) -> Any:
@@ -95,7 +104,7 @@ def audit(
     kernels: dict[str, int] = {}
     for node in nodes:
         kernels[node.op_type] = kernels.get(node.op_type, 0) + 1
-    computing = [node for node in nodes if node.op_type in _INTEGER | _FLOAT]
+    computing = [node for node in nodes if node.op_type in _COMPUTING]
     layers = {}
     for path in paths:
         names = (path, *(after or {}).get(path, ()))
@@ -114,7 +123,9 @@ def weight_bits(model: bytes, path: str, threads: int = 1) -> int:
     graph = optimised(model, threads).graph
     types = {constant.name: constant.data_type for constant in graph.initializer}
     for node in graph.node:
-        if node.op_type in _INTEGER | _FLOAT and (named(node.name, path) or _weighs(node, path)):
+        if node.op_type in _COMPUTING and (named(node.name, path) or _weighs(node, path)):
+            if node.op_type == _BLOCKS:
+                return next(int(given.i) for given in node.attribute if given.name == "bits")
             mine = [name for name in node.input if name.startswith(f"{path}.weight") and name in types]
             found = {_BITS.get(types[name], 0) for name in mine}  # of integers there are scales besides, of floats
             return min(found, default=0)
@@ -138,6 +149,10 @@ class OnnxRuntime(Backend):
     evaluate = staticmethod(evaluate)
     audit = staticmethod(audit)
     weight_bits = staticmethod(weight_bits)
+
+    def menu(self, operator: str) -> Mapping[str, Kernel]:
+        """See :class:`Backend`: linear layers may have weights in blocks too."""
+        return {**MENU, **_OF_BLOCKS} if operator == "linear" else MENU
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""

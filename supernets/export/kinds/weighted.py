@@ -7,7 +7,7 @@ from torch import nn
 
 from spaces import Layer
 from supernets.export.writer import GraphWriter
-from supernets.plain import Quantized, TiedLinear
+from supernets.plain import Quantized, Simulated, TiedLinear
 from supernets.plain.fresh import padding
 
 
@@ -23,10 +23,30 @@ def conv(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: st
 
 
 def linear(writer: GraphWriter, layer: Layer, module: nn.Module | None, output: str) -> str:
-    """Gemm over the features of each place; integer ones become QGemm, whose output may be of floats."""
+    """Over the features of each place."""
     x = writer.read(layer.inputs[0], "rows" if layer.h * layer.w > 1 else "vector")
-    writer.node("Gemm", [x, *parameters(writer, layer, module)], output, transB=1)
+    product(writer, layer, module, x, output)
     return "rows" if layer.h * layer.w > 1 else "vector"
+
+
+def product(writer: GraphWriter, layer: Layer, module: nn.Module | None, x: str, output: str) -> None:
+    """Gemm over rows; integer ones become QGemm, whose output may be of floats; MatMulNBits of weights in blocks."""
+    if not isinstance(module, Simulated):
+        writer.node("Gemm", [x, *parameters(writer, layer, module)], output, transB=1)
+        return
+    weight = layer.precision.weight
+    assert weight is not None
+    n, k = module.codes.shape
+    scale = module.scale.reshape(n, -1) * module.factor[:, None]
+    sign = torch.where(scale < 0, -1, 1)
+    codes = module.codes * sign.repeat_interleave(weight.group, dim=1)
+    inputs = [x, *writer.blocks(layer.path, codes.to(torch.int8).numpy(), (scale * sign).numpy(), weight.bits)]
+    if module.bias is not None:
+        inputs += ["", "", writer.constant(f"{layer.path}.bias", module.bias.numpy())]
+    writer.node(
+        "MatMulNBits", inputs, output, domain="com.microsoft", K=k, N=n, bits=weight.bits, block_size=weight.group,
+        accuracy_level=4,
+    )  # fmt: skip
 
 
 def parameters(writer: GraphWriter, layer: Layer, module: nn.Module | None) -> list[str]:
