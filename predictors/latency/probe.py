@@ -160,11 +160,13 @@ def _batch(calls: Sequence[Call], once: Sequence[float], anchors: int, clock: Cl
     blocks = timed(range(len(calls)), _ROUNDS)
     unsettled = [i for i, b in enumerate(blocks) if patient and np.median(b) > _UNSETTLED * np.quantile(b, 0.2)]
     for i, extra in zip(unsettled, timed(unsettled, _MORE_ROUNDS - _ROUNDS), strict=True):
-        blocks[i] += extra
+        if _ratio([*blocks[i], *extra], blocks[i]) <= 1 + _MOST_DRIFT:  # else what disturbs it went on all the while
+            blocks[i] += extra
     restless = [i for i, b in enumerate(blocks) if patient and _timing(b).spread > _MOST_SPREAD]
     for i, again in zip(restless, timed(restless, _ROUNDS), strict=True):  # once more, for these alone
-        first, second = _timing(blocks[i]), _timing(again)
-        if second.spread < first.spread and second.ms <= (1 + _MOST_DRIFT) * first.ms:  # else it is evenly disturbed
+        slower = _ratio(again, blocks[i])
+        calmer = _timing(again).spread < _timing(blocks[i]).spread
+        if slower < 1 - _MOST_DRIFT or (calmer and slower <= 1 + _MOST_DRIFT):
             blocks[i] = again
     timings = [_timing(b) for b in blocks]
     kept = timings[: len(timings) - anchors]
@@ -204,6 +206,11 @@ def _seconds(call: Call, times: int, clock: Clock) -> float:
     for _ in range(times):
         call()
     return clock() - start
+
+
+def _ratio(some: Sequence[float], others: Sequence[float]) -> float:
+    """How many times as long the calls of these blocks took."""
+    return _timing(some).ms / _timing(others).ms
 
 
 def _timing(blocks: Sequence[float]) -> Timing:

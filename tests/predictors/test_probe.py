@@ -117,6 +117,23 @@ def test_a_restless_call_gets_more_rounds(clock: Clock) -> None:
     assert timings[1].median_ms >= timings[1].p20_ms
 
 
+def test_more_rounds_that_are_disturbed_throughout_do_not_count(clock: Clock) -> None:
+    """Some of the first fifteen were: what was found in the others holds."""
+    first = [1e-3, 1e-3] * 7 + [1e-3, 1.7e-3] * 8  # two calls per block: untimed and timed
+    call = Call(clock, "a", *[1e-3] * 12, *first, *[1.7e-3] * 2000)
+    (timing,) = measure([call.make], [])
+    assert timing.ms == pytest.approx(1.0)
+    assert timing.rounds == 15
+
+
+def test_a_repetition_that_is_faster_counts(clock: Clock) -> None:
+    """What was found before was disturbed, if not evenly."""
+    noisy = [1e-3, 2e-3, 1e-3, 3e-3] * 21
+    call = Call(clock, "a", *[1e-3] * 12, *noisy[:82], *[1e-3] * 2000)
+    (timing,) = measure([call.make], [])
+    assert (timing.ms, timing.rounds) == (pytest.approx(1.0), 15)
+
+
 def test_a_repetition_that_is_evenly_slower_does_not_count(clock: Clock) -> None:
     """It is disturbed all the while: spread alone does not tell."""
     noisy = [1e-3, 2e-3, 1e-3, 1e-3] * 21
