@@ -19,6 +19,7 @@ from supernets.quantization import (
     activated,
     bias_steps,
     clipped_norms,
+    features_last,
     norms,
     quantize_activated,
     quantize_activation,
@@ -82,10 +83,11 @@ class Pass:
         quantizer, calibration, records = module.input_quantizer, self.selection.calibration, self.selection.records
         if calibration is not None and layer.path in calibration.inputs:
             return quantizer.on(x, calibration.inputs[layer.path], spec)
-        grid = quantizer.grid(x, spec)
+        given = features_last(x, layer.kind)
+        grid = quantizer.grid(given, spec)
         if records is not None and spec.granularity == "tensor":
             records.add_grid(layer.path, grid, len(x))
-        return quantizer.on(x, grid, spec, draws=self.net.draws)
+        return quantizer.on(given, grid, spec, draws=self.net.draws).reshape(x.shape)
 
     def _once(self, name: tuple[str, str], make: Callable[[], Kept]) -> Kept:
         """What is made here, or was made in a pass before with the same weights."""

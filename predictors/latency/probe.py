@@ -125,6 +125,8 @@ def measure(
         took = max(took, before - left())
         if partial:
             partial.save([asdict(b) for b in batches])
+        if progress is not None:
+            progress(len(makes), len(makes))
     calm = min((b.level for b in batches), default=1.0)
     return [t.at(calm / b.level) for b in batches for t in b.timings]
 

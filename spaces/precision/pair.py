@@ -49,8 +49,8 @@ class Precision:
         weight, given = self.weight, self.input
         if weight is None or given is None or weight.granularity != "group" or not weight.signed:
             return False
-        whole = weight.format.kind == "integer" and weight.offset == "none"
-        return whole and _stored(given) == QuantSpec(8, True, "group", weight.group) and given.scale in _WHOLE_RANGE
+        whole = weight.form == "int" and weight.offset == "none"
+        return whole and _stored(given, "input") == QuantSpec(8, True, "group", weight.group)
 
     @cached_property
     def kernel(self) -> str:
@@ -60,17 +60,19 @@ class Precision:
         """
         if self.integer and self.weight and self.input:
             return f"w{self.weight.bits}a{self.input.bits}"
-        return Precision(_stored(self.weight), _stored(self.input)).name
+        return Precision(_stored(self.weight, "weight"), _stored(self.input, "input")).name
 
 
 FLOAT = Precision(None, None)
-_WHOLE_RANGE = frozenset({"adaptive", "absmax", "minmax"})
 _SCALED = frozenset({"int", "e4m3"})  # formats of which kernels are told the scale, whatever rule found it
+_WHOLE_RANGE = frozenset({"adaptive", "absmax", "routed"})  # the rule of kernels that find scales of inputs themselves
 
 
-def _stored(spec: QuantSpec | None) -> QuantSpec | None:
+def _stored(spec: QuantSpec | None, role: str) -> QuantSpec | None:
     """What a kernel sees of a spec."""
     if spec is None or spec.form not in _SCALED or spec.offset != "none" or not spec.signed:
+        return spec
+    if role == "input" and spec.granularity != "tensor" and spec.scale not in _WHOLE_RANGE:
         return spec
     return QuantSpec(spec.bits, spec.signed, spec.granularity, spec.group, spec.form)
 

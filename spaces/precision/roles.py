@@ -97,7 +97,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no-zero", _sparse, "use int or ternary"),
     Rule("no-zero", _padded, "use int, or a layer without padding"),
     Rule("unrankable", _ranked, "use another gradient, or do not sort channels"),
-    Rule("wrong-group", _group, "choose a size that divides every width"),
+    Rule("wrong-group", _group, "choose a size that divides every width, or leave the layer out by except"),
 )
 
 

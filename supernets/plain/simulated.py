@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from spaces import Layer
 from supernets.functions.operations import operation
-from supernets.quantization import Codes, ElasticQuantizer, decoded
+from supernets.quantization import Codes, ElasticQuantizer, decoded, features_last
 from supernets.quantization.scales import Grid
 
 
@@ -50,8 +50,9 @@ class Simulated(nn.Module):
         """The layer applied to ``x``."""
         spec = self.layer.precision.input
         if spec is not None:
-            grid = (self.input_scale, self.input_zero) if self.input_scale is not None else self._rounding.grid(x, spec)
-            x = self._rounding.on(x, grid, spec)
+            given, scale = features_last(x, self.layer.kind), self.input_scale
+            grid = self._rounding.grid(given, spec) if scale is None else (scale, self.input_zero)
+            x = self._rounding.on(given, grid, spec).reshape(x.shape)
         weight, y = self.weight.to(x.dtype), self.layer
         if y.call is not None:
             made: Tensor = operation(y.call.call.op)(x, weight, self.bias, *y.call.call.args)

@@ -11,6 +11,7 @@ from supernets.quantization.activations import (
     quantize_dynamic,
 )
 from supernets.quantization.elastic import Codes, Cut, ElasticQuantizer, decoded
+from supernets.quantization.granularity import features_last
 from supernets.quantization.quantizer import bias_steps, quantize_weight, weight_codes, weight_scale
 from supernets.quantization.straight import straight_through
 
@@ -24,6 +25,7 @@ __all__ = [
     "activation_grid",
     "bias_steps",
     "decoded",
+    "features_last",
     "narrowed",
     "quantize_activated",
     "quantize_activation",

@@ -15,6 +15,12 @@ Kept = tuple[int, ...]
 """Axes along which scales differ; values along the others share them."""
 
 
+def features_last(x: Tensor, kind: str) -> Tensor:
+    """What a layer of this kind reads, of any number of axes: linear layers have their features last, and no picture's
+    (b, c, h, w) is told from their (b, h, w, c) by itself."""
+    return x.flatten(0, -2) if kind == "linear" and x.dim() > 3 else x
+
+
 def rows(x: Tensor, spec: QuantSpec, role: str) -> Tensor:
     """(scales, values that share each). Raises ``ValueError`` where groups do not fit."""
     if spec.granularity == "tensor":

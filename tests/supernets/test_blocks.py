@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from predictors.latency import Target
 from predictors.latency.backends import onnxruntime as backend
@@ -164,10 +165,64 @@ def test_what_has_no_kernel_is_refused_by_name(precision: str) -> None:
         ("w4-group32/a8", False), ("w4-group32/a8-group32", False), ("w4-group32/float", False),
         ("w4-group32-asymmetric/a8-symmetric-group32", False), ("w4-group32/a4-symmetric-group32", False),
         ("w4-group32/a8-symmetric-group32-percentile", False), ("w8a8", False), ("float", False),
+        ("w2-ternary-group32/a8-symmetric-group32", False), ("w4-full-group32/a8-symmetric-group32", False),
+        ("w4-group32-lp/a8-symmetric-group32-routed", True), ("w4-group32/a8-symmetric-group32-stochastic", True),
     ],
 )  # fmt: skip
 def test_blocks_are_rounded_alike_on_both_sides(name: str, blockwise: bool) -> None:
-    assert parse(name).blockwise == blockwise
+    """What is on the menu can be exported, and the other way round."""
+    precision = parse(name)
+    assert precision.blockwise == blockwise
+    on_menu = menu_of(Target()).forms["linear"].get(precision.kernel) == "real"
+    assert on_menu == (blockwise or name in ("w8a8", "float"))
+    if blockwise:
+        export.check(space(name))
+    elif not on_menu and "group64" not in name:
+        with pytest.raises(NotExportable, match=re.escape(f"precision {precision.name} has no ONNX form")):
+            export.check(space(name))
+
+
+def test_pictures_with_their_features_last_are_rounded_by_features() -> None:
+    """A linear layer of a wrapped model reads (b, h, w, c): blocks are of features, whatever the other sizes."""
+
+    class Places(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(32, 64), nn.Linear(64, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.b(torch.tanh(self.a(x))).mean((1, 2))
+            return made
+
+    def pictures(n: int, h: int) -> torch.Tensor:
+        drawn = torch.randn(n, h, 3, 32, generator=torch.Generator().manual_seed(n))
+        return drawn * torch.logspace(-2, 2, h)[None, :, None, None]
+
+    block = "w4-group32/a8-symmetric-group32"
+    for h in (32, 4):
+        net = wrap(Places().eval(), pictures(2, h), {"width": [1], "precision": ["float", block]})
+        architecture = net.space.extreme(max, block)
+        calibration = net.calibrate(architecture, [pictures(16, h)])
+        network, x = extract(net, architecture, calibration).eval(), pictures(2, h)
+        with torch.no_grad(), net.active(architecture, calibration):
+            expected = net(x)
+        in_file = torch.from_numpy(backend.evaluate(export.onnx(network, 2), x.numpy()))
+        torch.testing.assert_close(in_file, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+        with torch.no_grad():
+            torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_another_runtime_that_would_leave_rows_as_they_are_refuses_blocks() -> None:
+    """Also where simulated precisions are asked for: its file would be another network."""
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install openvino")
+    runtime, block = Target("openvino").runtime, "w4-group32/a8-symmetric-group32"
+    found = space(block)
+    said = f"blocks.0.attention.queries: backend openvino has no kernel for precision {parse(block).name}"
+    with pytest.raises(NotExportable, match=re.escape(f"space vit: {said} [not-exportable]")):
+        runtime.check(found)
+    with pytest.raises(NotExportable, match=re.escape(said)):
+        whole_network(found, found.extreme(max, block), Target("openvino"))
+    runtime.check(found.restrict(menu_of(Target("openvino"))))
 
 
 def test_more_bits_are_nearer_to_the_float_layer() -> None:

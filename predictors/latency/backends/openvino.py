@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from predictors.latency.backends.base import Audit, Backend, sample
 from predictors.latency.backends.onnx_file import MENU, named, shape_of
+from spaces import Space
+from spaces.precision import Precision
 from supernets import export
+from supernets.plain import Network
 
 _COMPUTING = frozenset({"Convolution", "FullyConnected", "MatMul"})
 _BESIDES = frozenset({"Input", "Output", "Const"})
@@ -36,8 +39,22 @@ class OpenVino(Backend):
     NAME = "openvino"
     FLOATS = ("f32", "bf16")
     MENU = MENU
-    exported = staticmethod(export.onnx)
     shape_of = staticmethod(shape_of)
+
+    def check(self, space: Space) -> None:
+        """See :class:`Backend`: of blocks it would read the weights, and leave rows as they are."""
+        super().check(space)
+        for path, precisions in space.precisions.items():
+            for precision in precisions:
+                if precision.blockwise:
+                    raise export.NotExportable(f"space {space.name}: {_blocks(path, precision)} [not-exportable]")
+
+    def exported(self, network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
+        """See :class:`Backend`."""
+        for y in network.layers:
+            if y.precision.blockwise:
+                raise export.NotExportable(_blocks(y.path, y.precision))
+        return export.onnx(network, batch, metadata)
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""
@@ -95,6 +112,10 @@ class OpenVino(Backend):
         """Every node of the graph that runs, with what the runtime says of it."""
         nodes = self._compiled(model, threads).get_runtime_model().get_ordered_ops()
         return [(node, {key: value.astype(str) for key, value in node.get_rt_info().items()}) for node in nodes]
+
+
+def _blocks(path: str, precision: Precision) -> str:
+    return f"{path}: backend openvino has no kernel for precision {precision.name}"
 
 
 def _kernel(about: Mapping[str, str]) -> str:
