@@ -40,11 +40,12 @@ class Search:
         key = self._result["chosen"]
         return None if key is None else str(key)
 
-    def export(self, out: str | Path, latency_ms: float | None = None) -> dict[str, Any]:
-        """Copy the files of the best measured network within ``latency_ms`` (default: the run's budget) to ``out``.
+    def export(self, out: str | Path, latency_ms: float | None = None, any_batch: bool = False) -> dict[str, Any]:
+        """Copy the files of the best measured network within ``latency_ms`` (default: the run's budget) to ``out``;
+        with ``any_batch`` also make one that takes any number of examples per call.
 
         Returns its row of the contract table. Raises :class:`Nothing` if no measured network is that fast, and
-        ``ValueError`` if its model is not the file that was exported.
+        ``ValueError`` if its model is not the file that was exported, or there is no such file.
         """
         limits = dict(self._result["budget"]) if latency_ms is None else {"latency_ms": latency_ms}
         row = best_row(self._result, limits, self.run.folder / EXPERIMENT)
@@ -52,8 +53,15 @@ class Search:
         recorded = {record["key"]: record["sha256"] for record in self.run.ledger.of("export")}
         if files.file_digest(model) != recorded.get(row["key"]):
             raise ValueError(f"{model}: not the file that was exported, its SHA-256 differs [changed-file]")
+        made = {}
+        if any_batch:
+            from nas import any_batch as other
+
+            made[other.NAME] = other.any_batch(model.parent, model.name)
         for file in sorted(f for f in model.parent.iterdir() if not f.name.startswith(".")):  # kills leave .tmp files
             files.write_atomic(Path(out) / file.name, file.read_bytes())
+        for name, data in made.items():
+            files.write_atomic(Path(out) / name, data)
         return row
 
 

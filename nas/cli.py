@@ -102,6 +102,9 @@ def export(
     run: RunName,
     out: Annotated[Path, typer.Option("--out", help="Folder to write the files to.")],
     latency_ms: LatencyMs = None,
+    any_batch: Annotated[
+        bool, typer.Option("--any-batch", help="Also write model_any_batch.onnx, for any number of examples per call.")
+    ] = False,
     runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
@@ -111,7 +114,7 @@ def export(
     opened = _opened(run, runs)
     result = _result(opened)
     try:
-        row = checked(lambda: Search(opened, result).export(out, latency_ms), writes=("--out", out))
+        row = checked(lambda: Search(opened, result).export(out, latency_ms, any_batch), writes=("--out", out))
     except Nothing as error:
         fail(str(error), NO_NETWORK)
     bound = row["latency_ms"]["measured_upper"]

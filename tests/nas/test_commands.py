@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from nas import files
+from nas.any_batch import any_batch
 from nas.stages import contract
 from predictors.latency.backends import onnxruntime as backend
 from tests.nas.commands import chosen_or_first, nas
@@ -155,6 +157,28 @@ def test_the_best_finalist_within_a_latency_is_exported(finished: Finished, tmp_
         (tmp_path / "out" / "model.onnx").read_bytes(), np.zeros((1, 1, 8, 8), np.float32)
     ).shape == (1, 10)
     assert row["key"] in nas(*arguments, tmp_path / "out").stdout  # again, over the same files
+
+
+def test_a_file_for_any_number_of_examples_is_written_beside_it(finished: Finished, tmp_path: Path) -> None:
+    """It gives what the timed one does, for one and for five; the others are the same files."""
+    arguments = ("export", "tiny-1", "--latency-ms", "1000", "--runs", finished.runs, "--out")
+    nas(*arguments, tmp_path / "plain")
+    nas(*arguments, tmp_path / "both", "--any-batch")
+    plain, both = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("plain", "both"))
+    free = both.pop("model_any_batch.onnx")
+    assert both == plain
+    images = np.random.default_rng(0).normal(size=(5, 1, 8, 8)).astype(np.float32)
+    for given in (images, images[:1]):
+        assert np.allclose(backend.evaluate(free, given), backend.evaluate(plain["model.onnx"], given), atol=1e-5)
+    props = {p.key: p.value for p in onnx.load_from_string(free).metadata_props}
+    assert json.loads(props["input_shape"]) == ["batch", 1, 8, 8]
+
+
+def test_a_program_of_torch_has_no_such_file(tmp_path: Path) -> None:
+    """Its number of examples is fixed when it is made."""
+    said = r"model\.pt2: a program of torch is for a fixed number of examples \[not-exportable\]\Z"
+    with pytest.raises(ValueError, match=said):
+        any_batch(tmp_path, "model.pt2")
 
 
 def test_a_latency_that_no_finalist_keeps_is_status_3_and_writes_nothing(finished: Finished, tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ def prepared(model: bytes, threads: int) -> Callable[[], None]:
 
 
 def evaluate(model: bytes, images: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
-    """Outputs (n, classes) of a model of fixed batch size for ``images`` (n, c, h, w); n a multiple of the batch."""
+    """Outputs (n, ...) of a model for ``images`` (n, ...); n a multiple of the examples per call, if they are fixed."""
     made = session(model, threads)
     wanted = made.get_inputs()[0]
-    batch = wanted.shape[0]
+    batch = wanted.shape[0] if isinstance(wanted.shape[0], int) else len(images)
     parts = [made.run(None, {wanted.name: images[i : i + batch]})[0] for i in range(0, len(images), batch)]
     return np.concatenate(parts)
 
