@@ -15,6 +15,7 @@ from predictors.latency.weights import WeightFormats
 from predictors.metrics import mape, tau
 from spaces import Architecture, Space
 from spaces.randomness import generator
+from supernets.export.onnx import BLOCKS
 from tests.examples import space_of
 from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network
 
@@ -171,7 +172,9 @@ def test_the_record_of_a_model_names_its_factors() -> None:
 
 def test_formats_of_weights_follow_the_menu_of_the_device() -> None:
     """Four bits run on the kernel of eight; a precision without a kernel has no name."""
-    assert WeightFormats(MENU).names == ("f32", "w8c")
+    names = WeightFormats(MENU).names
+    assert names[:2] == ("f32", "w8c")
+    assert set(names[2:]) == {f"w{bits}g{size}a8" for bits, sizes in BLOCKS.items() for size in sizes}
     assert WeightFormats({"float": "float", "w4a8": "w4a8"}).names == ("f32", "w4c")
     others = ("w8a8", "w8-e4m3/a8-e4m3", "w4-group32/float", "w4-group64/float")
     assert WeightFormats(dict(zip(others, others, strict=True))).names == ("f32", "w8c", "e4m3", "w4g32", "w4g64")
