@@ -3,7 +3,8 @@
     python -m tests.benchmarks.backends [--only mobilenet,resnet,vit] [--backends onnxruntime,openvino,torch,inductor]
 
 The largest network of each space, random weights, one thread, one image; all forms of a network take turns. The audit
-of each is read before it is timed: what runs otherwise than it is meant to is marked. Inductor compiles for minutes.
+of each is read before it is timed: what runs otherwise than it is meant to is marked, and how many layers are in 8 bits
+if not all. Inductor compiles for minutes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from functools import partial
 
 from predictors.latency import Target, measure
 from predictors.latency.backends import BACKENDS, NoBackend
+from predictors.latency.menu import menu_of
 from predictors.latency.profile import whole_network
 from spaces import Space
+from spaces.layers import WEIGHTED
 from spaces.load import from_text
 from tests.benchmarks.latency import SPACES
 
@@ -29,7 +32,7 @@ def forms(names: list[str]) -> Iterator[tuple[str, Target]]:
         for precision, floats in FORMS:
             target = Target(name, floats=floats)
             try:
-                if precision in target.runtime.MENU:
+                if precision in target.menu:
                     yield precision, target
             except NoBackend as error:
                 if floats == "f32":
@@ -40,11 +43,14 @@ def timed(space: Space, names: list[str]) -> dict[tuple[str, str], str]:
     """(backend, form) -> milliseconds, with what of the layers runs otherwise than meant."""
     found, makes, clocks = {}, [], []
     for precision, target in forms(names):
-        architecture, runtime = space.extreme(max, precision), target.runtime
-        model = whole_network(space, architecture, target)
-        _, wrong = runtime.audited(model, space.outline.layers(architecture))
+        runtime, left = target.runtime, space.restrict(menu_of(target))
+        architecture = left.extreme(max, precision)
+        layers, model = left.outline.layers(architecture), whole_network(left, architecture, target)
+        _, wrong = runtime.audited(model, layers)
         form = "int8" if precision == "w8a8" else target.floats
+        eights = [y.runs8 for y in layers if y.kind in WEIGHTED]
         found[target.backend, form] = f" ({len(wrong)} not as meant)" if wrong else ""
+        found[target.backend, form] += f" ({sum(eights)} of {len(eights)} layers)" if len(set(eights)) == 2 else ""
         makes.append(partial(runtime.prepared, model, target.threads))
         clocks.append(runtime.clock(target.threads))
     assert len(set(clocks)) <= 1
