@@ -41,7 +41,7 @@ def any_batch(folder: Path, model: str) -> bytes:
         tokens = about["input_type"] == "int64"
         given: Any = rng.integers(0, 2, shape) if tokens else rng.normal(size=shape).astype(np.float32)
         expected, found = (onnxruntime.evaluate(file, given) for file in (timed, made))
-        if np.abs(found - expected).max() > _MOST * np.abs(expected).max():
+        if not np.abs(found - expected).max() <= _MOST * np.abs(expected).max():  # what is no number is not either
             what = f"the file for any number of examples gives other outputs for {len(given)} of them"
             raise ValueError(f"{folder}: {what} [not-proven]")
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from predictors.latency.key import Key
 from predictors.latency.target import Target
 from predictors.latency.weights import WeightFormats
 from spaces import Architecture, Batch, Space
-from spaces.choice import Value
+from spaces.choice import Choice, Value
 from spaces.precision import parse
 from spaces.randomness import generator
 
@@ -91,9 +91,7 @@ def counted_keys(space: Space, target: Target) -> dict[Key, int]:
     Half of them is drawn uniformly, half uniformly per choice: of plain draws hardly any has a shallow stage, where a
     search goes at once.
     """
-    named = {str(v) for c in space.choices if c.name in space.outline.precision_choices for v in c.values}
-    names = [name for name in target.menu if name in named or name == "float"]
-    extremes = [space.extreme(pick, name) for pick in (min, max) for name in names]
+    extremes = [space.extreme(pick, name) for pick in (min, max) for name in _names(space, target.menu)]
     counts = _counted(space.batch(extremes), target)
     for turn in range(_MOST_TURNS):
         rng = generator(0, "profile.cover", turn)
@@ -127,20 +125,31 @@ def networks_to_time(
     The last matter because a search ends among them, and a plain draw hardly ever hits them. ``shallow`` ones more are
     drawn uniformly per choice, with the smallest in each precision: where no rows tell, a model must have seen them.
     """
-    names = [c.name for c in space.choices if c.name in space.outline.precision_choices]
     drawn = [space.largest, *space.sample_many(mixed, generator(seed, "profile.mixed"))]
     for precision in precisions:
-        fixed = {c.name: v for c in space.choices if c.name in names for v in c.values if _runs(v, precision)}
+        fixed = {c.name: v for c in _chosen(space) for v in c.values if _kernel(v) == precision}
         if fixed:
             drawn += [space.complete(fixed, generator(seed, f"profile.{precision}", i)) for i in range(uniform)]
     if shallow:
-        drawn += [space.extreme(min, precision) for precision in precisions]
+        drawn += [space.extreme(min, name) for name in _names(space, precisions)]
         drawn += space.sample_many(shallow, generator(seed, "profile.shallow"), by_choice=True)
     return list(dict.fromkeys(drawn))
 
 
-def _runs(value: Value, precision: str) -> bool:
-    return parse(str(value)).kernel == precision
+def _names(space: Space, kernels: Collection[str]) -> list[str]:
+    """The precisions of the space that these kernels run, as it names them, in the order of kernels, and ``float``."""
+    values = dict.fromkeys(str(v) for c in _chosen(space) for v in c.values)
+    found = [v for kernel in kernels for v in values if _kernel(v) == kernel]
+    return list(dict.fromkeys([*found, "float"]))
+
+
+def _chosen(space: Space) -> list[Choice]:
+    """Its choices of whole precisions."""
+    return [c for c in space.choices if c.name in space.outline.precision_choices]
+
+
+def _kernel(value: Value) -> str:
+    return parse(str(value)).kernel
 
 
 def anchors_of(space: Space, networks: Sequence[Architecture]) -> list[Architecture]:

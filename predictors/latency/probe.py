@@ -110,23 +110,23 @@ def measure(
         calls = [make() for make in (*makes[start : start + count], *anchors)]
         return _batch(calls, [_once(call, clock) for call in calls], len(anchors), clock, patient)
 
-    while (done := sum(len(b.timings) for b in batches)) < len(makes) and (before := left()) > took:
-        batches.append(timed(done, _LIVE, took * math.ceil((len(makes) - done) / _LIVE) < before))
-        took = before - left()
+    def told(timed: int) -> None:
         if partial:
             partial.save([asdict(b) for b in batches])
         if progress is not None:
-            progress(done + len(batches[-1].timings), len(makes))
+            progress(timed, len(makes))
+
+    while (done := sum(len(b.timings) for b in batches)) < len(makes) and (before := left()) > took:
+        batches.append(timed(done, _LIVE, took * math.ceil((len(makes) - done) / _LIVE) < before))
+        took = before - left()
+        told(done + len(batches[-1].timings))
     while done >= len(makes) and (i := _restless(batches)) is not None and (before := left()) > took:
         known = batches[i]
         again = timed(sum(len(b.timings) for b in batches[:i]), len(known.timings), True)
         best = min(known, again, key=lambda b: b.level)
         batches[i] = replace(best, tries=known.tries + 1)
         took = max(took, before - left())
-        if partial:
-            partial.save([asdict(b) for b in batches])
-        if progress is not None:
-            progress(len(makes), len(makes))
+        told(len(makes))
     calm = min((b.level for b in batches), default=1.0)
     return [t.at(calm / b.level) for b in batches for t in b.timings]
 

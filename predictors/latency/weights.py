@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaces import QuantSpec
 from spaces.layers import Columns
-from spaces.precision import Precision, parse
+from spaces.precision import Precision, in_blocks, parse
 
 FLOAT = "f32"
 INTEGERS = frozenset(f"w{bits}c" for bits in range(1, 9))
@@ -63,6 +63,5 @@ def _name(spec: QuantSpec) -> str:
 def precision_of(name: str) -> Precision:
     """Of a layer alone whose weights are in this format."""
     if match := re.fullmatch(r"w([248])g([0-9]+)a8", name):
-        bits, group = match.groups()
-        return parse(f"w{bits}-group{group}/a8-symmetric-group{group}")
+        return in_blocks(*map(int, match.groups()))
     return parse("w8a8") if name in INTEGERS else parse("float")

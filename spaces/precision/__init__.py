@@ -4,7 +4,7 @@ from spaces.precision.forms import FORMS, Format
 from spaces.precision.mapping import ROLES, from_mapping
 from spaces.precision.methods import GRADIENTS, GRANULARITIES, OFFSETS, ROUNDINGS, SCALES
 from spaces.precision.names import ALIASES, LETTERS, name_of, spec_of, spec_of_words
-from spaces.precision.pair import FLOAT, Precision, parse
+from spaces.precision.pair import FLOAT, Precision, in_blocks, parse
 from spaces.precision.refused import Refused, parted
 from spaces.precision.roles import Place, menu, refusal
 from spaces.precision.size import Size, packed, scale_count, shipped
@@ -28,6 +28,7 @@ __all__ = [
     "Refused",
     "Size",
     "from_mapping",
+    "in_blocks",
     "menu",
     "name_of",
     "packed",

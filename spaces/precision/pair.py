@@ -77,6 +77,11 @@ def _stored(spec: QuantSpec | None, role: str) -> QuantSpec | None:
     return QuantSpec(spec.bits, spec.signed, spec.granularity, spec.group, spec.form)
 
 
+def in_blocks(bits: int, group: int) -> Precision:
+    """Weights of so many bits in blocks of ``group`` inputs, over inputs in the same blocks: see ``blockwise``."""
+    return parse(f"w{bits}-group{group}/a8-symmetric-group{group}")
+
+
 @cache
 def parse(name: str) -> Precision:
     """The precision of a name. Raises :class:`Refused`, a ``ValueError``, for any other text, or what cannot be."""

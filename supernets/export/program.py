@@ -29,7 +29,8 @@ def program(
     layer -> what computes it, in types of its own.
     """
     instead = instead or {}
-    made = copy.deepcopy(network).eval()
+    network.eval()
+    made = copy.deepcopy(network) if instead or floats != torch.float32 else network
     if floats != torch.float32:
         for y in network.layers:
             if y.precision.quantized and y.path not in instead:

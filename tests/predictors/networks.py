@@ -25,6 +25,21 @@ model:
     - {depth: {choice: [1, 2, 3]}, width: {choice: [8, 16]}, kernel: 3, stride: 2, residual: true}
 precision: {choice: [float, w8a8, w4a8], per: layer}
 """
+VIT = """\
+name: vit
+model:
+  family: vit
+  input: [3, 16, 16]
+  classes: 10
+  patch: 4
+  embed: {{choice: [32, 64]}}
+  depth: {{choice: [1, 2]}}
+  heads: {{choice: [1, 2], per: block}}
+  head_dim: 32
+  mlp_ratio: {{choice: [1, 2], per: block}}
+precision: {{choice: [float, {}], per: layer, except: {{patches: float}}}}
+"""
+"""With precisions to fill in."""
 WIDE = """\
 name: wide
 model:

@@ -28,23 +28,9 @@ from supernets.plain import Grid, Network, Quantized, Simulated
 from supernets.plain.fresh import fresh
 from supernets.quantization import ElasticQuantizer
 from tests.examples import space_of
-from tests.predictors.networks import CHAIN
+from tests.predictors.networks import CHAIN, VIT
 from tests.subnets import calibrated, randomised
 
-VIT = """\
-name: vit
-model:
-  family: vit
-  input: [3, 16, 16]
-  classes: 10
-  patch: 4
-  embed: {{choice: [32, 64]}}
-  depth: {{choice: [1, 2]}}
-  heads: {{choice: [1, 2], per: block}}
-  head_dim: 32
-  mlp_ratio: {{choice: [1, 2], per: block}}
-precision: {{choice: [float, {}], per: layer, except: {{patches: float}}}}
-"""
 KINDS = [
     ("torch", "f32", "w8a8"),
     ("reference", "f32", "w8-e4m3/a8-e4m3"),

@@ -18,12 +18,11 @@ from spaces import Space
 from supernets import Network, export, wrap
 from supernets.export import NotExportable
 from tests.examples import space_of
-from tests.predictors.networks import CHAIN, RESIDUAL
-from tests.supernets.test_blocks import VIT
+from tests.predictors.networks import CHAIN, RESIDUAL, VIT
 from tests.supernets.wrapping.models import MODELS, made, parts_of_encoders
 
 BLOCK = "w4-group32/a8-symmetric-group32"
-FAMILIES = {"chain": CHAIN, "residual": RESIDUAL, "vit": VIT.format(BLOCK)}
+FAMILIES = {"chain": CHAIN, "residual": RESIDUAL, "vit": VIT.format(f"w8a8, {BLOCK}")}
 
 
 @pytest.fixture(autouse=True, scope="module")

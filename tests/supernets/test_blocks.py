@@ -25,28 +25,14 @@ from supernets import NotWrappable, export, extract, wrap
 from supernets.export import NotExportable
 from supernets.export.onnx import BLOCKS
 from tests.examples import space_of
+from tests.predictors.networks import VIT
 from tests.subnets import calibrated, randomised
 from tests.supernets.wrapping.models import made, parts_of_encoders
-
-VIT = """\
-name: vit
-model:
-  family: vit
-  input: [3, 16, 16]
-  classes: 10
-  patch: 4
-  embed: {{choice: [32, 64]}}
-  depth: {{choice: [1, 2]}}
-  heads: {{choice: [1, 2], per: block}}
-  head_dim: 32
-  mlp_ratio: {{choice: [1, 2], per: block}}
-precision: {{choice: [float, w8a8, {}], per: layer, except: {{patches: float}}}}
-"""
 
 
 def space(*precisions: str) -> Space:
     """Small transformers of these precisions, float and w8a8."""
-    return space_of(VIT.format(", ".join(precisions)))
+    return space_of(VIT.format(", ".join(("w8a8", *precisions))))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spaces import Layer, Space
 from spaces.layers import WEIGHTED
 from spaces.menu import OPERATORS, operator_of
+from spaces.precision import Precision
 from supernets import export
 from supernets.graph import live
 from supernets.plain import Network
@@ -126,6 +127,10 @@ class Backend(ABC):
     def kernel(self, layer: Layer) -> Kernel | None:
         """How it runs a layer with weights; ``None``: it cannot, and whoever computes it simulates."""
         return self.menu(operator_of(layer)).get(layer.precision.kernel)
+
+    def without_kernel(self, path: str, precision: Precision) -> str:
+        """What is said of a layer that it cannot run."""
+        return f"{path}: backend {self.NAME} has no kernel for precision {precision.name}"
 
     def audited(self, model: bytes, layers: Sequence[Layer], threads: int = 1) -> tuple[Audit, list[str]]:
         """The audit of a network's layers with weights, and what of it is unintended."""

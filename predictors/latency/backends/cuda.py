@@ -20,7 +20,17 @@ from torch.export.passes import move_to_device_pass
 
 from predictors.latency.backends.base import Call, Clock, Kernel, NoBackend
 from predictors.latency.backends.inductor import Inductor
-from predictors.latency.backends.products import Floats8, Form, Integers, Packed4OnGpu, Shapes, forms
+from predictors.latency.backends.products import (
+    INT4PACK_MM,
+    INT_MM,
+    SCALED_MM,
+    Floats8,
+    Form,
+    Integers,
+    Packed4OnGpu,
+    Shapes,
+    forms,
+)
 from predictors.latency.backends.torch import Torch
 from supernets.plain import Network
 
@@ -40,9 +50,9 @@ class _OnGpu(Torch):
     def forms(self) -> Mapping[str, Form]:
         """See :class:`Torch`."""
         capability = torch.cuda.get_device_capability(0)
-        floats8 = Form("_scaled_mm", Floats8, Shapes(inputs=16, outputs=16)) if capability >= (8, 9) else None
-        packed4 = Form("_weight_int4pack_mm", Packed4OnGpu, Shapes(outputs=8)) if capability >= (8, 0) else None
-        integers = Form("_int_mm", Integers, Shapes(rows=32, inputs=8, outputs=8))
+        floats8 = Form(SCALED_MM, Floats8, Shapes(inputs=16, outputs=16)) if capability >= (8, 9) else None
+        packed4 = Form(INT4PACK_MM, Packed4OnGpu, Shapes(outputs=8)) if capability >= (8, 0) else None
+        integers = Form(INT_MM, Integers, Shapes(rows=32, inputs=8, outputs=8))
         return forms(self.floats, integers, floats8, packed4)
 
     def fingerprint(self) -> dict[str, str]:

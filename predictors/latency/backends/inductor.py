@@ -30,10 +30,13 @@ with warnings.catch_warnings():  # of what torch's own modules import
     from torch._inductor import compile_fx, config
 
 assert compile_fx
-_INTEGER = frozenset({"quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary"})
+_INTEGER = INTEGERS | {
+    "quantized_conv", "quantized_conv_binary", "quantized_linear_unary", "quantized_linear_binary",
+}  # fmt: skip
 _FLOAT = frozenset({"convolution", "_convolution_pointwise", "_linear_pointwise", "_mkl_linear", "addmm", "mm"})
 _KINDS = ("unary", "binary", "binary_unary", "binary_unary_maybe_inplace", "leaky_relu", "hardtanh")
 _FUSED = frozenset(f"{kind}_fusion" for kind in _KINDS)
+_COMPUTING = _INTEGER | _FLOAT | _FUSED | OPERATORS
 _WEIGHING = OPERATORS | {"conv1d", "conv2d", "linear", "dequantize_per_channel"}  # operators of a program
 
 
@@ -74,16 +77,12 @@ class Inductor(Torch):
         program = loaded.module()
         with self.running(threads):
             _compiled(loaded, seen)(*loaded.example_inputs[0])
-        computing = [op for op in seen if op in _INTEGER | _FLOAT | _FUSED | OPERATORS]
+        computing = [op for op in seen if op in _COMPUTING]
         weighing = [node for node in program.graph.nodes if _operation(node) in _WEIGHING]
         weighted = [path for path in map(weighs, weighing) if path is not None]
         layers = dict(zip(weighted, computing, strict=True)) if len(weighted) == len(computing) else {}
         layers = {path: op for path, op in layers.items() if path in paths}
-        return Audit(dict(Counter(seen)), layers, _INTEGER | INTEGERS)
-
-    def weight_bits(self, model: bytes, path: str, threads: int = 1) -> int:
-        """See :class:`Backend`: of its integer kernels, always 8."""
-        return 8 if self.audit(model, [path], threads).layers.get(path) in _INTEGER | INTEGERS else 0
+        return Audit(dict(Counter(seen)), layers, _INTEGER)
 
 
 def _compiled(loaded: Any, seen: list[str] | None = None) -> Callable[..., torch.Tensor]:

@@ -16,6 +16,7 @@ from onnx import TensorProto
 
 from predictors.latency.backends.base import Audit, Backend, Kernel, sample
 from predictors.latency.backends.onnx_file import MENU, named, shape_of
+from spaces.precision import in_blocks
 from supernets import export
 from supernets.export.onnx import BLOCKS
 
@@ -27,13 +28,8 @@ _INTEGER = frozenset(
 )
 _BLOCKS = "MatMulNBits"
 _COMPUTING = _INTEGER | {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", _BLOCKS}
-
-
-_OF_BLOCKS = {
-    name: Kernel("real", name, _BLOCKS)
-    for bits, groups in BLOCKS.items()
-    for name in [f"w{bits}-group{group}/a8-symmetric-group{group}" for group in groups]
-}
+_IN_BLOCKS = [in_blocks(bits, group).name for bits, groups in BLOCKS.items() for group in groups]
+_LINEAR = {**MENU, **{name: Kernel("real", name, _BLOCKS) for name in _IN_BLOCKS}}
 
 
 def options(threads: int) -> Any:
@@ -152,7 +148,7 @@ class OnnxRuntime(Backend):
 
     def menu(self, operator: str) -> Mapping[str, Kernel]:
         """See :class:`Backend`: linear layers may have weights in blocks too."""
-        return {**MENU, **_OF_BLOCKS} if operator == "linear" else MENU
+        return _LINEAR if operator == "linear" else MENU
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`Backend`."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from predictors.latency.backends.base import Audit, Backend, sample
 from predictors.latency.backends.onnx_file import MENU, named, shape_of
 from spaces import Space
-from spaces.precision import Precision
 from supernets import export
 from supernets.plain import Network
 
@@ -47,13 +46,15 @@ class OpenVino(Backend):
         for path, precisions in space.precisions.items():
             for precision in precisions:
                 if precision.blockwise:
-                    raise export.NotExportable(f"space {space.name}: {_blocks(path, precision)} [not-exportable]")
+                    raise export.NotExportable(
+                        f"space {space.name}: {self.without_kernel(path, precision)} [not-exportable]"
+                    )
 
     def exported(self, network: Network, batch: int = 1, metadata: Mapping[str, str] | None = None) -> bytes:
         """See :class:`Backend`."""
         for y in network.layers:
             if y.precision.blockwise:
-                raise export.NotExportable(_blocks(y.path, y.precision))
+                raise export.NotExportable(self.without_kernel(y.path, y.precision))
         return export.onnx(network, batch, metadata)
 
     def fingerprint(self) -> dict[str, str]:
@@ -112,10 +113,6 @@ class OpenVino(Backend):
         """Every node of the graph that runs, with what the runtime says of it."""
         nodes = self._compiled(model, threads).get_runtime_model().get_ordered_ops()
         return [(node, {key: value.astype(str) for key, value in node.get_rt_info().items()}) for node in nodes]
-
-
-def _blocks(path: str, precision: Precision) -> str:
-    return f"{path}: backend openvino has no kernel for precision {precision.name}"
 
 
 def _kernel(about: Mapping[str, str]) -> str:

@@ -23,8 +23,10 @@ from torch.nn import functional as F
 from supernets.export import NotExportable
 from supernets.plain import Grid, Network, Quantized, Simulated
 
-OPERATORS = frozenset({"_int_mm", "_scaled_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu"})
-INTEGERS = frozenset({"_int_mm"})
+INT_MM, SCALED_MM = "_int_mm", "_scaled_mm"
+INT4PACK_MM, INT4PACK_MM_FOR_CPU = "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu"
+OPERATORS = frozenset({INT_MM, SCALED_MM, INT4PACK_MM, INT4PACK_MM_FOR_CPU})
+INTEGERS = frozenset({INT_MM})
 _E4M3_MOST = 448.0  # what is beyond it would become NaN
 
 
@@ -81,19 +83,18 @@ class Integers(Product):
 
     def __init__(self, layer: Quantized, grid: Grid, shapes: Shapes) -> None:
         super().__init__(layer.scale * layer.input_scale, None)
-        self._shapes, self._scale = shapes, float(layer.input_scale)
+        self._shapes, self._step = shapes, float(layer.input_scale)
         self._shift = int(grid.zero_point) - 128
         steps = layer.bias.long() - self._shift * layer.codes.long().sum(dim=1)
         if steps.abs().max() >= 2**31:
             raise NotExportable("its bias does not fit 32 bits of the layer's step")
         self.register_buffer("codes", shapes.filled(layer.codes))
-        self.register_buffer("steps", steps.to(torch.int32))
+        self.register_buffer("steps", F.pad(steps, (0, len(self.codes) - len(steps))).to(torch.int32))
 
     def product(self, rows: Tensor) -> Tensor:
         """See :class:`Product`."""
-        codes = (rows / self._scale).round().add(self._shift).clamp(-128, 127).to(torch.int8)
-        sums = torch._int_mm(self._shapes.rows_of(codes), self.codes.t())
-        return sums[: len(rows), : len(self.steps)] + self.steps
+        codes = (rows / self._step).round().add(self._shift).clamp(-128, 127).to(torch.int8)
+        return torch._int_mm(self._shapes.rows_of(codes), self.codes.t()) + self.steps
 
 
 class Floats8(Product):
@@ -106,15 +107,15 @@ class Floats8(Product):
         assert layer.input_scale is not None
         scale = layer.scale.expand(len(layer.factor))
         weight = layer.weight / (scale * layer.factor)[:, None]  # the levels again, but for what floats round
-        self_scale = float(layer.input_scale)
-        super().__init__(scale * layer.factor * self_scale, layer.bias)
-        self._shapes, self._scale = shapes, self_scale
+        step = float(layer.input_scale)
+        super().__init__(scale * layer.factor * step, layer.bias)
+        self._shapes, self._step = shapes, step
         self.register_buffer("codes", shapes.filled(weight).to(torch.float8_e4m3fn))
         self.register_buffer("one", torch.ones(()))
 
     def product(self, rows: Tensor) -> Tensor:
         """See :class:`Product`."""
-        scaled = (rows.float() / self._scale).clamp(-_E4M3_MOST, _E4M3_MOST)
+        scaled = (rows.float() / self._step).clamp(-_E4M3_MOST, _E4M3_MOST)
         given = self._shapes.rows_of(scaled).to(torch.float8_e4m3fn)
         made: Tensor = torch._scaled_mm(given, self.codes.t(), self.one, self.one, out_dtype=torch.float32)
         return made
@@ -125,6 +126,7 @@ class Packed4(Product):
 
     codes: Tensor
     scales: Tensor
+    _multiply = staticmethod(torch.ops.aten._weight_int4pack_mm_for_cpu)
 
     def __init__(self, layer: Simulated, grid: Grid | None, shapes: Shapes) -> None:
         n = len(layer.factor)
@@ -143,13 +145,14 @@ class Packed4(Product):
 
     def product(self, rows: Tensor) -> Tensor:
         """See :class:`Product`."""
-        given = rows.to(torch.bfloat16)
-        made: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(given, self.codes, self._group, self.scales)
+        made: Tensor = self._multiply(rows.to(torch.bfloat16), self.codes, self._group, self.scales)
         return made.float()
 
 
 class Packed4OnGpu(Packed4):
     """Packed there; a file of it is read anywhere, and runs there alone."""
+
+    _multiply = staticmethod(torch.ops.aten._weight_int4pack_mm)
 
     def packed(self, codes: Tensor) -> Tensor:
         """See :class:`Packed4`: two codes to a byte, the first above, then in tiles of 16 inputs."""
@@ -157,12 +160,6 @@ class Packed4OnGpu(Packed4):
         tiles = next(t for t in (8, 4, 2) if codes.shape[1] % (16 * t) == 0)
         made: Tensor = torch.ops.aten._convert_weight_to_int4pack(pairs, tiles)
         return made.cpu()
-
-    def product(self, rows: Tensor) -> Tensor:
-        """See :class:`Product`."""
-        given = rows.to(torch.bfloat16)
-        made: Tensor = torch.ops.aten._weight_int4pack_mm(given, self.codes, self._group, self.scales)
-        return made.float()
 
 
 class Make(Protocol):

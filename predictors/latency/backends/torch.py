@@ -20,6 +20,8 @@ from torch import Tensor, fx
 
 from predictors.latency.backends.base import Audit, Backend, Kernel, sample
 from predictors.latency.backends.products import (
+    INT4PACK_MM_FOR_CPU,
+    INT_MM,
     INTEGERS,
     OPERATORS,
     Form,
@@ -32,7 +34,6 @@ from predictors.latency.backends.products import (
 from spaces import Space
 from spaces.layers import WEIGHTED
 from spaces.menu import operator_of
-from spaces.precision import Precision
 from supernets import export
 from supernets.plain import Network
 
@@ -56,8 +57,8 @@ class Torch(Backend):
     @property
     def forms(self) -> Mapping[str, Form]:
         """Of linear layers in few bits. None of E4M3: on processors its operator is a reference, 16 times slower."""
-        packed = Form("_weight_int4pack_mm_for_cpu", Packed4, Shapes(outputs=16))
-        return forms(self.floats, Form("_int_mm", Integers), None, packed)
+        packed = Form(INT4PACK_MM_FOR_CPU, Packed4, Shapes(outputs=16))
+        return forms(self.floats, Form(INT_MM, Integers), None, packed)
 
     def menu(self, operator: str) -> Mapping[str, Kernel]:
         """See :class:`Backend`."""
@@ -71,13 +72,12 @@ class Torch(Backend):
 
     def check(self, space: Space) -> None:
         """See :class:`Backend`: layers have the precisions of the menu."""
-        operators = {r.path: operator_of(r) for r in space.outline.records if r.kind in WEIGHTED}
-        for path, precisions in space.precisions.items():
-            menu = self.menu(operators[path])
-            for precision in precisions:
+        for r in space.outline.records:
+            menu = self.menu(operator_of(r))
+            for precision in space.precisions.get(r.path, ()):
                 if precision.kernel not in menu:
                     raise export.NotExportable(
-                        f"space {space.name}: {self._without_kernel(path, precision)} [not-exportable]\n"
+                        f"space {space.name}: {self.without_kernel(r.path, precision)} [not-exportable]\n"
                         f"  hint: precisions with kernels there: {', '.join(menu)}"
                     )
 
@@ -85,15 +85,12 @@ class Torch(Backend):
         """See :class:`Backend`."""
         for y in network.layers:
             if y.kind in WEIGHTED and self.kernel(y) is None:
-                raise export.NotExportable(self._without_kernel(y.path, y.precision))
+                raise export.NotExportable(self.without_kernel(y.path, y.precision))
         return self.program(network, batch, metadata)
 
     def program(self, network: Network, batch: int, metadata: Mapping[str, str] | None) -> bytes:
         """The file of a network of layers that have kernels."""
         return export.program(network, batch, metadata, _FLOATS[self.floats], products(network, self.forms))
-
-    def _without_kernel(self, path: str, precision: Precision) -> str:
-        return f"{path}: backend {self.NAME} has no kernel for precision {precision.name}"
 
     def loaded(self, model: bytes) -> Any:
         """The program of a file."""
@@ -153,8 +150,9 @@ class Torch(Backend):
         return Audit(dict(Counter(seen.ran.values())), {p: seen.layers[p] for p in paths if p in seen.layers}, INTEGERS)
 
     def weight_bits(self, model: bytes, path: str, threads: int = 1) -> int:
-        """See :class:`Backend`."""
-        return 8 if self.audit(model, [path], threads).layers.get(path) in INTEGERS else 0
+        """See :class:`Backend`: of integer kernels, always 8."""
+        found = self.audit(model, [path], threads)
+        return 8 if found.layers.get(path) in found.integers else 0
 
 
 class _Seen(fx.Interpreter):
