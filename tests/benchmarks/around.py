@@ -32,7 +32,7 @@ from predictors.accuracy import AccuracyPredictor
 from predictors.metrics import tau
 from spaces import Architecture
 from spaces.randomness import generator, seed_for
-from tests.benchmarks.cifar10_npz import unfiltered
+from tests.benchmarks.cifar10_npz import TRAIN, unfiltered
 from tests.benchmarks.common import prepared
 from tests.benchmarks.contract import DRAWN, PICTURES, ROOT, Case
 
@@ -45,7 +45,7 @@ class Judge:
     def __init__(self, case: Case, root: Path) -> None:
         self.asked = load(case.source)
         self.evaluate, self.predict = prepared(self.asked, case.seed, Store(case.runs / "store"))
-        x, y = unfiltered(root / "cifar10_train.npz")
+        x, y = unfiltered(root / TRAIN)
         rows, scale = slice(PICTURES, PICTURES + UNSEEN), self.evaluate.dataset.interface(1)
         pixels = torch.from_numpy(x[rows].astype(np.float32))
         self._unseen = Split((pixels - scale["mean"]) / scale["deviation"], torch.from_numpy(y[rows].astype(np.int64)))
@@ -118,8 +118,8 @@ def main() -> None:
     parser.add_argument("--quantiles", default="0.1,0.5,0.8")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    if not given.root.is_dir():
-        parser.error(f"{given.root}: no such folder; --root names that of cifar10")
+    if not (given.root / TRAIN).is_file():
+        parser.error(f"{given.root / TRAIN}: no such file; --root names the folder of cifar10")
     torch.set_num_threads(1)
     judge = Judge(Case.of("mobilenet", SimpleNamespace(**vars(given))), given.root)  # type: ignore[arg-type]
     drawn = judge.asked.searched.sample_many(DRAWN, generator(given.seed, "benchmark.budgets"))

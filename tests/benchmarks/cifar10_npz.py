@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+TRAIN, TEST = "cifar10_train.npz", "cifar10_test.npz"
+
 
 def unfiltered(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Images (n, 3, 32, 32) in bytes and classes (n,): red and blue were stored less green, rows as differences."""
@@ -31,8 +33,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="training images; default: all")
     asked = parser.parse_args()
     arrays = {}
-    for part, count in (("train", asked.limit), ("test", None)):
-        x, y = unfiltered(asked.data / f"cifar10_{part}.npz")
+    for part, file, count in (("train", TRAIN, asked.limit), ("test", TEST, None)):
+        x, y = unfiltered(asked.data / file)
         arrays |= {f"x_{part}": x[:count].transpose(0, 2, 3, 1), f"y_{part}": y[:count]}
     np.savez(asked.out, **arrays)
 
