@@ -8,13 +8,13 @@ from dataclasses import replace
 from spaces import precision
 from spaces.choice import Choice, Condition, Value, same
 from spaces.layers import WEIGHTED, Chosen, Record, Split
-from spaces.menu import FORMS, Menu
+from spaces.menu import FORMS, Menu, operator_of
 from spaces.resolve import precisions_of
-from spaces.yaml.errors import nearest
+from spaces.yaml.errors import clipped, nearest
 
 _HINTS = {
-    "container": "add a real precision, or size_bytes to search.objectives",
-    "simulated": "add a real precision; or with simulated: true in the device section one that its files can hold",
+    "container": "add a real precision{names}, or size_bytes to search.objectives",
+    "simulated": "add a real precision{names}, or one that files can hold with device: {{simulated: true}}",
 }
 
 
@@ -98,7 +98,7 @@ def _check(records: Sequence[Record], values: Mapping[str, Sequence[Value]], men
         if simulated:
             which = f"the pair {simulated[0]} of its bits" if isinstance(r.precision, Split) else simulated[0]
             what = f"layer {r.path}: {which} is simulated on the menu of {menu.name}"
-            raise NothingLeft(f"{what} [no-precision]\n  hint: {_HINTS['simulated']}")
+            raise NothingLeft(f"{what} [no-precision]\n  hint: {_hint('simulated', [r], menu)}")
 
 
 def _nothing(c: Choice, read: Sequence[Record], menu: Menu | Collection[str]) -> str:
@@ -111,4 +111,11 @@ def _nothing(c: Choice, read: Sequence[Record], menu: Menu | Collection[str]) ->
     layers = f"layer {read[0].path}" + (f" and {len(read) - 1} others" if len(read) > 1 else "")
     said = ", ".join(f"{v} is a container" if form == "container" else f"{v} is {form}" for v, form in forms.items())
     what = f"{layers}: none of the precisions of {c.name} is left on the menu of {menu.name}: {said}"
-    return f"{what} [no-precision]\n  hint: {_HINTS[min(forms.values(), key=FORMS.index)]}"
+    return f"{what} [no-precision]\n  hint: {_hint(min(forms.values(), key=FORMS.index), read, menu)}"
+
+
+def _hint(form: str, read: Sequence[Record], menu: Menu) -> str:
+    """What to do, with the precisions that are real for each of the layers."""
+    real = (name for name, kind in menu.forms[operator_of(read[0])].items() if kind == "real")
+    shared = [name for name in real if all(menu.form(r, precision.parse(name)) == "real" for r in read)]
+    return _HINTS[form].format(names=f" ({clipped(', '.join(shared), 80)})" if shared else "")

@@ -99,7 +99,7 @@ def test_a_layer_without_a_precision_stops_a_search_before_anything_is_written(t
     message = (
         "layer classifier: none of the precisions of classifier.precision is left on the menu of menu.json: "
         "w4a8 is simulated, w3a8 is simulated [no-precision]\n"
-        "  hint: add a real precision; or with simulated: true in the device section one that its files can hold"
+        "  hint: add a real precision (float), or one that files can hold with device: {simulated: true}"
     )
     with pytest.raises(NothingLeft, match=rf"\A{re.escape(message)}\Z"):
         nas.search(source, runs=tmp_path / "runs")

@@ -135,20 +135,20 @@ def test_operators_are_told_apart() -> None:
             CPU,
             "layer stages.0.0.conv: none of the precisions of stages.0.0.conv.precision is left on the menu of "
             "onnxruntime: w4a8 is a container, w3a8 is simulated [no-precision]\n"
-            "  hint: add a real precision, or size_bytes to search.objectives",
+            "  hint: add a real precision (float, w8a8), or size_bytes to search.objectives",
         ),
         (
             "{choice: [w3a8, w2a8], per: network}",
             CPU,
             "layer stages.0.0.conv and 4 others: none of the precisions of precision is left on the menu of "
             "onnxruntime: w3a8 is simulated, w2a8 is simulated [no-precision]\n"
-            "  hint: add a real precision; or with simulated: true in the device section one that its files can hold",
+            "  hint: add a real precision (float, w8a8), or one that files can hold with device: {simulated: true}",
         ),
         (
             "w3a8",
             CPU,
             "layer stages.0.0.conv: w3a8 is simulated on the menu of onnxruntime [no-precision]\n"
-            "  hint: add a real precision; or with simulated: true in the device section one that its files can hold",
+            "  hint: add a real precision (float, w8a8), or one that files can hold with device: {simulated: true}",
         ),
     ],
 )  # fmt: skip
