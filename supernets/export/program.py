@@ -29,8 +29,8 @@ def program(
     layer -> what computes it, in types of its own.
     """
     instead = instead or {}
-    network.eval()
-    made = copy.deepcopy(network) if instead or floats != torch.float32 else network
+    changed = instead or floats != torch.float32 or network.training
+    made = copy.deepcopy(network).eval() if changed else network
     if floats != torch.float32:
         for y in network.layers:
             if y.precision.quantized and y.path not in instead:

@@ -32,9 +32,9 @@ from predictors.accuracy import AccuracyPredictor
 from predictors.metrics import tau
 from spaces import Architecture
 from spaces.randomness import generator, seed_for
-from tests.benchmarks.cifar10_npz import TRAIN, unfiltered
+from tests.benchmarks.cifar10_npz import ROOT, TRAIN, check, unfiltered
 from tests.benchmarks.common import prepared
-from tests.benchmarks.contract import DRAWN, PICTURES, ROOT, Case
+from tests.benchmarks.contract import DRAWN, PICTURES, Case
 
 TRIALS, BATCH, UNSEEN = 3_000, 50, 6_000
 
@@ -118,8 +118,7 @@ def main() -> None:
     parser.add_argument("--quantiles", default="0.1,0.5,0.8")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    if not (given.root / TRAIN).is_file():
-        parser.error(f"{given.root / TRAIN}: no such file; --root names the folder of cifar10")
+    check(parser, given.root)
     torch.set_num_threads(1)
     judge = Judge(Case.of("mobilenet", SimpleNamespace(**vars(given))), given.root)  # type: ignore[arg-type]
     drawn = judge.asked.searched.sample_many(DRAWN, generator(given.seed, "benchmark.budgets"))

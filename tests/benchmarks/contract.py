@@ -16,7 +16,7 @@ search: what the upper bound lies above the median. ``Quality missed``: how much
 validation quality the best network has, by the score that networks are chosen by, that any of the searches measured
 within that budget. Supernet, table and
 accuracy predictor of a space are made once, in ``RUNS/SPACE``, by a first search; searches that are done are not
-repeated: delete the folder for fresh figures.
+repeated beside as many processes: delete the folder for fresh figures.
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ from nas.store import Store
 from nas.terminal import Progress, Terminal
 from nas.verify import Anchors, measured
 from spaces.randomness import generator
-from tests.benchmarks.cifar10_npz import TRAIN, unfiltered
+from tests.benchmarks.cifar10_npz import ROOT, TRAIN, check, unfiltered
 
 DRAWN = 2_000
 CALLS = 3_000
-ROOT = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 PICTURES = 15_000
 _DATA = "data: {dataset: images, root: pictures.npz, validation: 0.3}"
 _REST = """\
@@ -114,6 +113,8 @@ class Case:
         if name not in SPACES:
             return cls(Path(name).stem, name, runs, given.seed)
         file = runs / f"{name}.yaml"
+        if file.exists() and file.read_text(encoding="utf-8") != SPACES[name]:
+            raise SystemExit(f"{file}: not the space of this version; delete {runs}, or give another --runs")
         file.write_text(SPACES[name], encoding="utf-8")
         np.savez(runs / "pictures.npz", **pictures(given.root))
         return cls(name, str(file), runs, given.seed)
@@ -180,9 +181,9 @@ def company(busy: int) -> Iterator[None]:
             other.wait()
 
 
-def row(case: Case, budget: float) -> dict[str, Any]:
-    """One search and the measurement after it; kept in a file of the folder."""
-    known = case.runs / f"contract-{budget:.9f}.json"
+def row(case: Case, budget: float, busy: int) -> dict[str, Any]:
+    """One search and the measurement after it; kept in a file of the folder, for so many busy processes."""
+    known = case.runs / f"contract-busy{busy}-{budget:.9f}.json"
     if known.exists():
         return dict(json.loads(known.read_text()))
     result = searched(case, "--latency-ms", f"{budget:.9f}")
@@ -235,7 +236,7 @@ def summary(name: str, rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
     return f"| {name} | {len(rows)} | {len(found)} | {over} | {wall} | {left} | {lost} |", kept
 
 
-def judged(case: Case, searches: int) -> list[dict[str, Any]]:
+def judged(case: Case, searches: int, busy: int) -> list[dict[str, Any]]:
     """All searches of a space, a line printed for each."""
     first = case.runs / "first.json"
     if not first.exists():
@@ -245,7 +246,7 @@ def judged(case: Case, searches: int) -> list[dict[str, Any]]:
     print("|---|---|---|---|---|---|---|---|---|")
     rows = []
     for budget in budgets(case, searches):
-        rows.append(row(case, budget))
+        rows.append(row(case, budget, busy))
         print(line(rows[-1]), flush=True)
     return rows
 
@@ -265,10 +266,10 @@ def main() -> None:
         print(json.dumps(again(given.again)))
         return
     names = given.spaces.split(",")
-    if set(names) & set(SPACES) and not (given.root / TRAIN).is_file():
-        parser.error(f"{given.root / TRAIN}: no such file; --root names the folder of cifar10")
+    if set(names) & set(SPACES):
+        check(parser, given.root)
     with company(given.busy):
-        found = {name: judged(Case.of(name, given), given.searches) for name in names}
+        found = {name: judged(Case.of(name, given), given.searches, given.busy) for name in names}
     print(f"\n{given.busy} busy processes\n")
     print(
         "| space | searches | chosen | over (asked 0) | over by the wall clock | median slack (asked 6 %) "
