@@ -33,6 +33,11 @@ def space_of(text: str, name: str = "example") -> Space:
     return space
 
 
+def convnet_text(stages: str, rest: str = "") -> str:
+    """A file with these stages from column 12 of line 3 on, and the rest from line 4 on."""
+    return f"model:\n  family: convnet\n  stages: [{stages}]\n{rest}"
+
+
 def convnet(stages: str, image: int = 8, precision: str = "float") -> Space:
     """A convnet of these stages for pictures (2, image, image) of three classes."""
     model = f"family: convnet, input: [2, {image}, {image}], classes: 3, stages: {stages}"

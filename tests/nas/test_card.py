@@ -20,7 +20,7 @@ from predictors.latency.backends import BACKENDS, NoBackend
 from predictors.latency.called_probe import random_network
 from spaces.randomness import generator
 from tests.examples import space_of
-from tests.nas.test_report import example, unverified
+from tests.nas.results import example, unverified
 from tests.nas.tiny import Finished
 from tests.predictors.networks import CHAIN
 
@@ -40,7 +40,7 @@ A plain `session.run` from Python adds about 0.003 ms of its own, and can so exc
 
 
 def about() -> dict[str, Any]:
-    """A finished run, as :mod:`tests.nas.test_report` has it, with what its networks are fed."""
+    """A finished run, as :mod:`tests.nas.results` has it, with what its networks are fed."""
     interface = {
         "input_shape": [1, 1, 8, 8], "input_type": "float32", "mean": 4.875, "deviation": 6.0, "low": 0, "high": 16,
         "classes": ["zero", "one"],

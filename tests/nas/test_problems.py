@@ -16,8 +16,8 @@ from nas.data import DataError
 from nas.files import Busy, DiskFull
 from nas.store import StoreDamaged
 from predictors.latency import TableError
+from tests.nas.results import example
 from tests.nas.test_cli import nas, refused
-from tests.nas.test_report import example
 from tests.nas.tiny import TINY, Finished
 
 OTHER_PLACE = "name another place, one that can be written to"

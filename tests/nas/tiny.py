@@ -20,6 +20,7 @@ precision: {choice: [float, w8a8, w4a8], per: layer}
 train: {scheme: sandwich, epochs: 3, learning_rate: 0.01}
 search: {trials: 60, evaluations: 20, finalists: 2, budget: {latency_share: 0.95}}
 """
+MODEL = "model: {family: convnet, stages: [{width: {choice: [4, 8]}}]}\n"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,13 @@ class Finished:
         return next((self.runs / "store" / "profile").glob("*/table.json"))
 
 
-def asked(folder: Path, text: str = TINY) -> Experiment:
-    """The checked experiment of this text."""
-    source = folder / "tiny.yaml"
+def of(folder: Path, text: str, name: str = "space") -> Experiment:
+    """The checked experiment of a text, as a file of this name."""
+    source = folder / f"{name}.yaml"
     source.write_text(text, encoding="utf-8")
     return load(source)
+
+
+def asked(folder: Path, text: str = TINY) -> Experiment:
+    """The checked experiment of this text, as file ``tiny.yaml``."""
+    return of(folder, text, "tiny")
