@@ -29,7 +29,7 @@ def program(
     layer -> what computes it, in types of its own.
     """
     instead = instead or {}
-    changed = instead or floats != torch.float32 or network.training
+    changed = instead or floats != torch.float32 or any(m.training for m in network.modules())
     made = copy.deepcopy(network).eval() if changed else network
     if floats != torch.float32:
         for y in network.layers:

@@ -32,7 +32,7 @@ from predictors.accuracy import AccuracyPredictor
 from predictors.metrics import tau
 from spaces import Architecture
 from spaces.randomness import generator, seed_for
-from tests.benchmarks.cifar10_npz import ROOT, TRAIN, check, unfiltered
+from tests.benchmarks.cifar10_npz import ROOT, TRAIN, require, unfiltered
 from tests.benchmarks.common import prepared
 from tests.benchmarks.contract import DRAWN, PICTURES, Case
 
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--quantiles", default="0.1,0.5,0.8")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    check(parser, given.root)
+    require(parser, given.root)
     torch.set_num_threads(1)
     judge = Judge(Case.of("mobilenet", SimpleNamespace(**vars(given))), given.root)  # type: ignore[arg-type]
     drawn = judge.asked.searched.sample_many(DRAWN, generator(given.seed, "benchmark.budgets"))

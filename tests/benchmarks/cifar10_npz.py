@@ -17,7 +17,7 @@ TRAIN, TEST = "cifar10_train.npz", "cifar10_test.npz"
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 
 
-def check(parser: argparse.ArgumentParser, root: Path) -> None:
+def require(parser: argparse.ArgumentParser, root: Path) -> None:
     """End with the parser's message if the training images are not in this folder."""
     if not (root / TRAIN).is_file():
         parser.error(f"{root / TRAIN}: no such file; --root names the folder of cifar10")

@@ -42,7 +42,7 @@ from nas.store import Store
 from nas.terminal import Progress, Terminal
 from nas.verify import Anchors, measured
 from spaces.randomness import generator
-from tests.benchmarks.cifar10_npz import ROOT, TRAIN, check, unfiltered
+from tests.benchmarks.cifar10_npz import ROOT, TRAIN, require, unfiltered
 
 DRAWN = 2_000
 CALLS = 3_000
@@ -267,7 +267,7 @@ def main() -> None:
         return
     names = given.spaces.split(",")
     if set(names) & set(SPACES):
-        check(parser, given.root)
+        require(parser, given.root)
     with company(given.busy):
         found = {name: judged(Case.of(name, given), given.searches, given.busy) for name in names}
     print(f"\n{given.busy} busy processes\n")

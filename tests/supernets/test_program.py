@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from supernets import extract
 from supernets.export import loaded, program
@@ -24,3 +25,20 @@ def test_a_program_computes_what_its_network_computes(name: str) -> None:
         given = x if x.dtype == torch.int64 else torch.nn.functional.interpolate(x, network.input_shape[1:])
         with torch.no_grad():
             torch.testing.assert_close(loaded(program(network, 2))(given), network(given), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["the whole network", "a layer of it"])
+def test_a_program_evaluates_though_its_network_is_being_trained(part: str) -> None:
+    """A dropout in it does nothing then; the network's own modes stay as they were."""
+    space = small("digits")
+    net, x = randomised(space), inputs(space, 2)
+    network = extract(net, space.largest, net.calibrate(space.largest, [x])).eval()
+    path = next(y.path for y in network.layers if y.kind == "linear")
+    with torch.no_grad():
+        expected = network(x)
+    network.replace(path, nn.Sequential(network.module(path), nn.Dropout(0.5)))
+    (network if part == "the whole network" else network.module(path)).train()
+    modes = [m.training for m in network.modules()]
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(program(network, 2))(x), expected, rtol=1e-5, atol=1e-6)
+    assert [m.training for m in network.modules()] == modes
