@@ -6,7 +6,7 @@ from nas.report import words
 from nas.report.markup import Html, figure, section, table, tag
 from nas.report.words import Row
 
-# What the factors of predictors.latency.model weigh.
+# What the factors of predictors.latency.sums weigh.
 MEANING = {
     "float kernels": "× their rows in the table",
     "integer kernels": "× their rows in the table",

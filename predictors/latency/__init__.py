@@ -1,6 +1,7 @@
 """Latency of quantized networks, measured and predicted."""
 
-from predictors.latency.model import LatencyModel, additive, fit
+from predictors.latency.fitting import additive, fit
+from predictors.latency.model import LatencyModel
 from predictors.latency.plan import networks_to_time
 from predictors.latency.probe import Partial, Timing, measure
 from predictors.latency.profile import profile

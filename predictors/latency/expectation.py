@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from predictors.latency.dependence import Dependence, Grid, Names, TooManyChoices, combinations
-from predictors.latency.model import CACHE_BYTES, sums_at
+from predictors.latency.sums import CACHE_BYTES
 from spaces import Choice, Space, Value
 from spaces.restrict import narrowed
 from spaces.yaml import nearest
@@ -60,24 +60,23 @@ class Expectation:
 
     space: Space
     terms: Sequence[Term]
+    least_ms: float
     call_ms: float
-    call: float
-    beyond: float
+    ms_per_mib: float
 
     @classmethod
     def of(cls, model: LatencyModel) -> Expectation:
         """Tabulate a model; what is raised there is said there too."""
         records = [i for i, r in enumerate(model.space.outline.records) if r.kind != "select"]
         terms = _Tables(model).terms(Dependence(model.space), records)
-        call_ms, factors = model.table.call_ms, model.factors
-        return cls(model.space, _joined(terms), call_ms, call_ms * float(factors[7]), float(factors[8]))
+        return cls(model.space, _joined(terms), model.table.call_ms, model.call_ms, model.ms_per_mib)
 
     def __call__(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The expected time in ms; ``weights`` as the method has them."""
         known = self._checked(weights)
         time, size = torch.stack([term.mean(known) for term in self.terms]).sum(dim=0)
         beyond = torch.relu(size - CACHE_BYTES) / 2**20
-        return torch.clamp(time + self.call + self.beyond * beyond, min=self.call_ms)
+        return torch.clamp(time + self.call_ms + self.ms_per_mib * beyond, min=self.least_ms)
 
     def _checked(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found = {}
@@ -127,10 +126,8 @@ class _Tables:
         return found
 
     def _tabulated(self, grid: Grid, records: Sequence[int], given: Given) -> Term:
-        model = self.model
-        parts = [grid.batch[i : i + _CHUNK] for i in range(0, len(grid.batch), _CHUNK)]
-        sums = np.concatenate([sums_at(model.table, model.menu, model.batch, part, records) for part in parts])
-        found = np.stack([sums[:, :7] @ model.factors[:7], sums[:, 8]], axis=1)
+        batches = [grid.batch[i : i + _CHUNK] for i in range(0, len(grid.batch), _CHUNK)]
+        found = np.concatenate([np.stack(self.model.parts(batch, records), axis=1) for batch in batches])
         kept = grid.varying(found[:, 0]) | grid.varying(found[:, 1])
         at = tuple(slice(None) if name in kept else 0 for name in grid.names)
         values = found.reshape(*grid.shape, 2)[at]

@@ -21,8 +21,8 @@ from predictors.latency.amounts import amounts
 from predictors.latency.interpolation import Interpolation
 from predictors.latency.kernels import Entry, kind, read
 from predictors.latency.key import BoundaryKey, Key, LayerKey
-from predictors.latency.model import features
 from predictors.latency.plan import distinct_keys
+from predictors.latency.sums import sums_of
 from predictors.metrics import mape
 from spaces import Space
 from spaces.randomness import generator
@@ -287,7 +287,7 @@ def test_a_network_takes_the_sum_of_its_kernels(tmp_path: Path) -> None:
         assert recorded is not None
         model, facts = stage.priced(space, Target(), recorded, path)
         predicted, deviation = model.predict(drawn)
-        sums = features(space, model.table, model.menu, 1, drawn)[:, :4].sum(axis=1)
+        sums = sums_of(space, model.table, model.menu, 1, drawn).parts[:, :4].sum(axis=1)
         np.testing.assert_allclose(predicted, sums)
         whole, _ = stage.priced(space, Target(), read("x", rows_of(keys), "ms"), path)
         assert mape(predicted, whole.predict(drawn)[0]) < share

@@ -219,7 +219,7 @@ def test_layers_of_coarser_choices(result: Result) -> None:
 
 
 def test_factors_have_a_meaning() -> None:
-    from predictors.latency.model import FEATURES
+    from predictors.latency.sums import FEATURES
 
     assert set(models.MEANING) == set(FEATURES)
 

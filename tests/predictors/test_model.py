@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from predictors.latency import LatencyModel, Table, TableError, Target, Timing, fit
-from predictors.latency.model import FEATURES, features
 from predictors.latency.plan import distinct_keys, networks_to_time
+from predictors.latency.sums import FEATURES, sums_of
 from predictors.latency.weights import WeightFormats
 from predictors.metrics import mape, tau
 from spaces import Architecture, Space
@@ -41,7 +41,7 @@ def synthetic(factors: tuple[float, ...] = tuple(FACTORS)) -> tuple[Table, list[
     table = Table({}, 0.003, rows, {})
     fitted = networks_to_time(space, 0, 24, 12)
     unseen = [a for a in space.sample_many(40, generator(9, "test.unseen")) if a not in set(fitted)]
-    times = features(space, table, MENU, 1, [*fitted, *unseen]) @ np.array(factors)
+    times = sums_of(space, table, MENU, 1, [*fitted, *unseen]).features(table.call_ms) @ np.array(factors)
     networks = {a.to_json(): Timing(t, t, 0.0, 15) for a, t in zip([*fitted, *unseen], times.tolist(), strict=True)}
     return Table({}, 0.003, rows, networks), fitted, unseen
 
@@ -58,7 +58,7 @@ def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
         "dequantize 8@4x4": 0.0007,
     }
     table = Table({}, 0.009, {key: Timing(ms, ms, 0.0, 1) for key, ms in times.items()}, {})
-    (row,) = features(space, table, MENU, 2, [NO_CHOICE])
+    (row,) = sums_of(space, table, MENU, 2, [NO_CHOICE]).features(table.call_ms)
     assert dict(zip(FEATURES, row.tolist(), strict=True)) == {
         "float kernels": pytest.approx(0.5),
         "integer kernels": pytest.approx(0.02),
@@ -76,7 +76,7 @@ def test_weights_beyond_the_cache_are_counted_in_mebibytes() -> None:
     """Those of all layers, 4 bytes each in float and 1 in 8 bits, less the first mebibyte."""
     space = network(conv("a", "input", 512, "float"), conv("b", "a", 512, "w8a8"), *head("b", "float"))
     rows = {str(key): Timing(0.1, 0.1, 0.0, 1) for key in distinct_keys(space, Target())}
-    (row,) = features(space, Table({}, 0.009, rows, {}), MENU, 1, [NO_CHOICE])
+    (row,) = sums_of(space, Table({}, 0.009, rows, {}), MENU, 1, [NO_CHOICE]).features(0.009)
     weights = 4 * 9 * 512 + 9 * 512 * 512 + 4 * 10 * 512
     assert dict(zip(FEATURES, row.tolist(), strict=True))["weights"] == pytest.approx(weights / 2**20 - 1)
 
