@@ -22,8 +22,8 @@ from predictors.metrics import errors
 from spaces import Architecture
 from spaces.randomness import generator
 
-MIXED, UNIFORM, HELD_OUT = 24, 12, 24
-SHALLOW = 30  # more, where there are no rows of layers
+FITTED = {True: (48, 12, 0), False: (24, 12, 30)}  # networks: mixed, uniform, shallow; with rows of layers or without
+HELD_OUT = 24
 LEAST_FITTED, LEAST_JUDGED = 12, 8  # timed networks without which there is no model
 MINUTES, MEASURING = 3.0, 0.95  # what is not measuring is predicting what was not measured
 TABLE, TIMINGS = "table.json", "timings.json"
@@ -33,9 +33,8 @@ IMPORTED = "imported latency table 1"  # schema of what others measured
 def to_time(asked: Experiment, seed: int) -> tuple[list[Architecture], list[Architecture]]:
     """(the networks that the latency model is fitted on, those that it is judged by)."""
     target = asked.device.target()
-    shallow = 0 if target.runtime.ADDITIVE else SHALLOW
     kernels = sorted(set(target.menu.values()), reverse=True)
-    fitted = networks_to_time(asked.searched, seed, MIXED, UNIFORM, shallow, kernels)
+    fitted = networks_to_time(asked.searched, seed, *FITTED[target.runtime.ADDITIVE], kernels)
     return fitted, held_out(asked, seed, fitted)
 
 

@@ -70,7 +70,9 @@ class _Called:
                 kernels.setdefault(key, []).append(rows)
         found = [(key, np.concatenate(rows)) for key, rows in kernels.items()]
         first = next(i for i, c in enumerate(self.table) if INPUT in c.record.inputs)
-        return Work(found, list(self._input()) if only is None or first in only else [], layers, links)
+        boundaries = list(self._input()) if only is None or first in only else []
+        blocks = np.stack([links, 0 * links, 0 * links], axis=1)  # as if convolutions read them all
+        return Work(found, boundaries, layers, links, blocks)
 
     def _input(self) -> Iterator[tuple[BoundaryKey, Rows]]:
         takes = self.batch.space.outline.takes

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.latency.blocks import BLOCKED
 from predictors.latency.standing import standing
 from spaces import INPUT, Batch, Record, Space
 from spaces.choice import Value, same
@@ -108,13 +109,21 @@ class Dependence:
             rows = self._rows[name]
             stored = [row for row in rows if self._stored[row] is not None]
             lies = {self._stands[self.records[row].path if row >= 0 else INPUT] for row in rows}
-            if stored or len(lies) > 1 or (_NETWORK in rows and len(rows) > 1):
+            kinds = {self._in_blocks(row) for row in rows}
+            if stored or len(lies) > 1 or len(kinds) > 1 or (_NETWORK in rows and len(rows) > 1):
                 found |= self._sources[name]  # else it is the same work, whoever made it
+            for row in rows:
+                found |= self._runs8[row] if self._in_blocks(row) else _NONE
             for row in stored:
                 found |= (self._stored[row] or _NONE) | (self._runs8[row] if row >= 0 else _NONE)
                 # An earlier reader may have converted it.
                 found = found.union(*(self._reads(j, seen) for j, seen in self._readers[row] if j < i))
         return found
+
+    def _in_blocks(self, row: int) -> str:
+        """The kind of what makes a tensor, if that computes floats in blocks of channels."""
+        kind = self.records[row].kind if row >= 0 else ""
+        return kind if kind in BLOCKED else ""
 
     def _closed(self, names: Iterable[str]) -> Names:
         """With the choices that make these present, those that have one value left out."""

@@ -1,16 +1,17 @@
 """Latency of whole networks from a table of parts, with factors fitted on a few measured networks.
 
-A network's time is not the sum of its rows: kernels run in each other's cache, float layers hand over in a layout of
-their own, and every layer has a dispatch cost. So the rows are summed by kind, and factors, found by least squares on
-relative errors, weigh the sums: T = a_f float kernels + a_q integer kernels + a_o other layers + b conversions
-- r float links + l layers + s conversions counted + c + w weights beyond the cache. The last is the way of weights from
-memory: alone, a layer finds its own in the cache; a network of many does not.
+A network's time is not the sum of its rows: kernels run in each other's cache, float layers hand over in blocks of
+channels, and every layer has a dispatch cost. So the rows are summed by kind, and factors, found by least squares on
+relative errors, weigh the sums: T = sum over kinds k of (a + d_k) rows of k - r values that pass in blocks + l layers
++ s conversions counted + c + w weights beyond the cache. Of the factors a there are four (float kernels, integer
+kernels, other layers, conversions); d_k is how far a kind (an operation at one place of the network) deviates. The last
+is the way of weights from memory: alone, a layer finds its own in the cache; a network of many does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """Predicts the time of a whole call. ``factors`` (9,) in the order of ``FEATURES``; ``error`` is relative."""
+    """Predicts the time of a whole call. ``factors`` (11,) in the order of ``FEATURES``; ``error`` is relative;
+    ``deviations``: kind of row -> what its factor has besides."""
 
     space: Space
     table: Table
@@ -39,6 +41,7 @@ class LatencyModel:
     batch: int
     factors: Floats
     error: float
+    deviations: Mapping[str, float] = field(default_factory=dict)
 
     def predict(self, batch: Batch | Sequence[Architecture]) -> tuple[Floats, Floats]:
         """(mean_ms (n,), std_ms (n,)). Raises ``TableError`` for a layer that the table has no row for."""
@@ -52,7 +55,10 @@ class LatencyModel:
     ) -> tuple[Floats, Floats]:
         """(ms (n,), bytes of weights (n,)): what is a sum over records, of all, or of ``only`` some."""
         sums = sums_of(self.space, self.table, self.menu, self.batch, batch, only)
-        return sums.parts @ self.factors[: len(PARTS)], sums.weight_bytes
+        ms = sums.parts @ self.factors[: len(PARTS)]
+        for kind, summed in sums.kinds.items():
+            ms += self.deviations.get(kind, 0.0) * summed
+        return ms, sums.weight_bytes
 
     @property
     def call_ms(self) -> float:
@@ -87,5 +93,6 @@ class LatencyModel:
         return Expectation.of(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Factors and error, for the record."""
-        return {"factors": dict(zip(FEATURES, self.factors.tolist(), strict=True)), "error": self.error}
+        """Factors, deviations and error, for the record."""
+        factors = dict(zip(FEATURES, self.factors.tolist(), strict=True))
+        return {"factors": factors, "deviations": dict(self.deviations), "error": self.error}

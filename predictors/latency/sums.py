@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.latency.called import work_of
+from predictors.latency.key import BoundaryKey, CallKey, Key, LayerKey
 from predictors.latency.table import Table
 from predictors.latency.weights import WeightFormats
 from spaces import Architecture, Batch, Space
@@ -16,12 +18,15 @@ from spaces.outline import WEIGHTED
 
 Floats = NDArray[np.float64]
 
+_OTHERS, _CONVERSIONS, _BLOCKS, _LAYERS, _COUNTED = 2, 3, slice(4, 7), 7, 8
 PARTS = (
     "float kernels",
     "integer kernels",
     "other layers",
     "conversions",
-    "float links",
+    "values read in blocks",
+    "values left in blocks",
+    "values added in blocks",
     "layers",
     "conversions counted",
 )
@@ -31,13 +36,15 @@ CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with le
 
 @dataclass(frozen=True)
 class Sums:
-    """Of n networks, over their records: ``parts`` (n, 7) in the order of ``PARTS``, and ``weight_bytes`` (n,)."""
+    """Of n networks, over their records: ``parts`` (n, 9) in the order of ``PARTS``, ``kinds`` of rows of the table
+    -> (n,) what they take, which is in ``parts`` too, and ``weight_bytes`` (n,)."""
 
     parts: Floats
+    kinds: Mapping[str, Floats]
     weight_bytes: Floats
 
     def features(self, call_ms: float) -> Floats:
-        """(n, 9) in the order of ``FEATURES``; ``call_ms``: the time of an empty call."""
+        """(n, 11) in the order of ``FEATURES``; ``call_ms``: the time of an empty call."""
         return np.column_stack([self.parts, np.full(len(self.parts), call_ms), beyond_cache(self.weight_bytes)])
 
 
@@ -55,13 +62,37 @@ def sums_of(
     batch = networks if isinstance(networks, Batch) else space.batch(list(networks))
     todo = work_of(batch, WeightFormats(menu), batch_size, only)
     parts, weight_bytes = np.zeros((len(batch), len(PARTS))), np.zeros(len(batch))
-    for key, rows in todo.kernels:
-        column = 2 if key.op not in WEIGHTED else int(key.source == "u8")
-        np.add.at(parts[:, column], rows, table.ms(key))
-        np.add.at(weight_bytes, rows, key.weight_bytes)
-    for boundary, rows in todo.boundaries:
-        np.add.at(parts[:, 3], rows, table.ms(boundary))
-        np.add.at(parts[:, 6], rows, 1e-3)
-    parts[:, 4] = todo.links * 1e-6
-    parts[:, 5] = todo.layers * 1e-3
-    return Sums(parts, weight_bytes)
+    kinds: dict[str, Floats] = defaultdict(lambda: np.zeros(len(batch)))
+    for key, rows in [*todo.kernels, *todo.boundaries]:
+        ms = table.ms(key)
+        np.add.at(parts[:, _column(key)], rows, ms)
+        np.add.at(kinds[kind_of(key)], rows, ms)
+        if isinstance(key, BoundaryKey):
+            np.add.at(parts[:, _COUNTED], rows, 1e-3)
+        else:
+            np.add.at(weight_bytes, rows, key.weight_bytes)
+    parts[:, _BLOCKS] = todo.blocks * 1e-6
+    parts[:, _LAYERS] = todo.layers * 1e-3
+    return Sums(parts, kinds, weight_bytes)
+
+
+def _column(key: Key) -> int:
+    """That of ``PARTS`` which a row is summed in."""
+    if isinstance(key, BoundaryKey):
+        return _CONVERSIONS
+    return int(key.source == "u8") if key.op in WEIGHTED else _OTHERS
+
+
+def kind_of(key: Key) -> str:
+    """What rows have in common that differ in channels and weights alone, to be read."""
+    match key:
+        case BoundaryKey():
+            return f"{key.op} {key.h}x{key.w}"
+        case LayerKey():
+            grouped = " grouped" if key.groups > 1 else ""
+            sizes = f"k{key.kernel} s{key.stride} {key.h}x{key.w}"
+            return f"{key.op}{grouped} {sizes} {key.source}>{key.target} {key.activation}"
+        case CallKey():
+            sizes = "x".join(map(str, (key.inputs[0][1] if key.inputs else ())[2:]))
+            taps = "x".join(map(str, key.held[2:]))
+            return f"{key.call} {taps} {key.args} {sizes} {key.source}>{key.target} {key.activation}"

@@ -41,7 +41,7 @@ _RIDGE = 1e-4
 class WholeModel(LatencyModel):
     """``factors`` (k,) in the order of ``columns``; see :class:`LatencyModel`."""
 
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
     def predict(self, batch: Batch | Sequence[Architecture]) -> tuple[Floats, Floats]:
         """(mean_ms (n,), std_ms (n,)), for any network of the space."""
@@ -74,7 +74,7 @@ def fit_whole(
     others = range(len(y)) if len(y) > 1 else ()
     left_out = [x[i] @ _solve(np.delete(x, i, 0), np.delete(y, i)) / y[i] - 1 for i in others] or [0.0]
     error = float(np.sqrt(np.mean(np.square(left_out))))
-    return WholeModel(space, table, menu, batch_size, _solve(x, y), error, columns)
+    return WholeModel(space, table, menu, batch_size, _solve(x, y), error, columns=columns)
 
 
 def _solve(x: Floats, y: Floats) -> Floats:

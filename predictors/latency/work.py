@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.latency.blocks import in_blocks
 from predictors.latency.key import BoundaryKey, CallKey, LayerKey
 from predictors.latency.standing import READS, standing
 from predictors.latency.weights import WeightFormats
@@ -30,13 +31,15 @@ class Work:
 
     ``kernels`` and ``boundaries``: each distinct key with the rows (networks) where it occurs, a row as often as it
     does. Per network: ``layers`` (n,) how many layers, ``links`` (n,) how many float values of pictures pass from
-    float layer to float layer, in their kernels' own layout.
+    float layer to float layer, ``blocks`` (n, 3) how many of them in blocks of channels, as
+    :func:`predictors.latency.blocks.in_blocks` counts them.
     """
 
     kernels: Sequence[tuple[LayerKey | CallKey, Rows]]
     boundaries: list[tuple[BoundaryKey, Rows]]
     layers: Ints
     links: Ints
+    blocks: Ints
 
 
 def work(table: Sequence[Columns], formats: WeightFormats, batch: int, only: Collection[int] | None = None) -> Work:
@@ -72,7 +75,8 @@ def work(table: Sequence[Columns], formats: WeightFormats, batch: int, only: Col
             links += np.where(c.exists & ~stored & ~c.runs8 & (producer >= 0) & ~flat, c.c_in * c.h * c.w, 0)
     boundaries = [(BoundaryKey(_BOUNDARIES[op], c, h, w), rows) for (op, c, h, w), rows in changes.distinct()]
     layers = np.sum([c.exists for i, c in enumerate(table) if i in counted], axis=0) + np.zeros(n, np.int64)
-    return Work(list(_kernels(table, stands, formats, batch, counted)), boundaries, layers, links)
+    kernels = list(_kernels(table, stands, formats, batch, counted))
+    return Work(kernels, boundaries, layers, links, in_blocks(table, counted))
 
 
 def _kernels(

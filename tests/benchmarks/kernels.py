@@ -4,7 +4,7 @@
 
 This machine plays the other device: its table of each space of ``tests.benchmarks.latency`` is written as nn-Meter
 writes kernels, all of them or every second one, read back, and 24 networks of mixed precisions that were timed as a
-whole are predicted; beside that, by our own latency model, which has factors fitted on 36 other networks.
+whole are predicted; beside that, by our own latency model, which has factors fitted on other networks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.stages.kernels import priced
-from nas.stages.profile import HELD_OUT, MEASURING, MIXED, UNIFORM
+from nas.stages.profile import FITTED, HELD_OUT, MEASURING
 from predictors.latency import LatencyModel, Target, fit, networks_to_time, profile
 from predictors.latency.kernels import Entry, Kernels, kind, read
 from predictors.latency.key import Key
@@ -38,7 +38,7 @@ def reread(ms: dict[Key, float]) -> Kernels:
 def lines(name: str, space: Space, minutes: float, seed: int) -> list[str]:
     """Of the table: all kernels, half of them, the fitted model."""
     start, target = time.monotonic(), Target()
-    fitted = networks_to_time(space, seed, MIXED, UNIFORM, 0)
+    fitted = networks_to_time(space, seed, *FITTED[True])
     drawn = [a for a in space.sample_many(4 * HELD_OUT, generator(seed, "benchmark")) if a not in fitted][:HELD_OUT]
     left = 60 * MEASURING * minutes
     table = profile(space, target, [*fitted, *drawn], left=lambda: start + left - time.monotonic())

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from nas.stages.profile import MEASURING, MIXED, SHALLOW, UNIFORM
+from nas.stages.profile import FITTED, MEASURING
 from predictors.latency import Target, fit, fit_whole, networks_to_time, profile
 from predictors.latency.menu import menu_of
 from predictors.latency.probe import measure
@@ -87,7 +87,7 @@ def line(name: str, space: Space, target: Target, minutes: float, unseen: int, s
     """One line of the table."""
     start = time.monotonic()
     runtime = target.runtime
-    fitted = networks_to_time(space, seed, MIXED, UNIFORM, 0 if runtime.ADDITIVE else SHALLOW)
+    fitted = networks_to_time(space, seed, *FITTED[runtime.ADDITIVE])
     table = profile(space, target, fitted, left=lambda: start + 60 * MEASURING * minutes - time.monotonic())
     fitted = [a for a in fitted if a.to_json() in table.networks]
     model = (fit if runtime.ADDITIVE else fit_whole)(space, table, target.menu, target.batch, fitted)

@@ -15,7 +15,7 @@ from nas.experiment import Experiment, load
 from nas.stages import fit as fit_stage
 from nas.stages import profile as profile_stage
 from nas.stages.fit import fitted, subnets
-from nas.stages.profile import HELD_OUT, LEAST_JUDGED, MIXED, UNIFORM, held_out, judge, profiled, read_table
+from nas.stages.profile import FITTED, HELD_OUT, LEAST_JUDGED, held_out, judge, profiled, read_table
 from nas.store import Store
 from nas.terminal import Progress, Terminal
 from predictors.latency import Table, TableError, Timing, fit, networks_to_time
@@ -72,7 +72,7 @@ def test_a_space_of_few_networks_has_a_latency_model(tmp_path: Path, size: int) 
     """Judged by networks that it saw, where there are no others; every figure is a number."""
     made = small(tmp_path, size)
     target = made.device.target()
-    networks = networks_to_time(made.space, 0, MIXED, UNIFORM)
+    networks = networks_to_time(made.space, 0, *FITTED[True])
     judges = held_out(made, 0, networks)
     assert judges
     rows = {str(key): Timing(0.01, 0.01, 0.0, 15) for key in distinct_keys(made.space, target)}
@@ -87,7 +87,7 @@ def test_a_space_of_few_networks_has_a_latency_model(tmp_path: Path, size: int) 
 def test_judges_of_the_latency_model_are_unseen_and_enough(tmp_path: Path) -> None:
     """At least 20 networks, drawn uniformly, none of which the fit has seen."""
     made = asked(tmp_path)
-    networks = networks_to_time(made.space, 0, MIXED, UNIFORM)
+    networks = networks_to_time(made.space, 0, *FITTED[True])
     judges = held_out(made, 0, networks)
     assert len(judges) == HELD_OUT >= 20
     assert not set(judges) & set(networks)
@@ -121,7 +121,7 @@ def test_a_table_that_lacks_judges_is_refused(finished: Finished, tmp_path: Path
     """Not only what the fit needs must be there; but a limit of time may have left out some, and then few judge."""
     made = load(finished.source)
     data = files.read_json(finished.table)
-    judges = held_out(made, 0, networks_to_time(made.space, 0, MIXED, UNIFORM))
+    judges = held_out(made, 0, networks_to_time(made.space, 0, *FITTED[True]))
     for judge_of in judges[LEAST_JUDGED:]:
         del data["networks"][judge_of.to_json()]
     files.write_json(tmp_path / "table.json", data)
@@ -188,6 +188,6 @@ def test_a_table_is_read_by_the_names_of_its_space(finished: Finished) -> None:
     made = load(finished.source)
     table = Table.from_json(files.read_json(finished.table), "t")
     assert set(table.rows) == set(map(str, distinct_keys(made.space, made.device.target())))
-    assert len(table.networks) == len(networks_to_time(made.space, 0, MIXED, UNIFORM)) + HELD_OUT
+    assert len(table.networks) == len(networks_to_time(made.space, 0, *FITTED[True])) + HELD_OUT
     assert table.device == made.device.target().fingerprint()
     assert finished.table.name == profile_stage.TABLE

@@ -74,8 +74,8 @@ def head(source: str, precision: str) -> tuple[Record, Record]:
     return Record("pool", "pool", (source,)), Record("classifier", "linear", ("pool",), 10, precision=precision)
 
 
-def expected_work(layers: Sequence[Layer], batch: int = 1) -> tuple[list[LayerKey], list[BoundaryKey], int, int]:
-    """(kernels, conversions, layers, float links) of one network, from its resolved layers one after the other."""
+def expected_work(layers: Sequence[Layer], batch: int = 1) -> tuple[list[LayerKey], list[BoundaryKey], int]:
+    """(kernels, conversions, float links) of one network, from its resolved layers one after the other."""
     stored = {layer.path for layer in layers if layer.out8} | {INPUT for y in layers if INPUT in y.inputs and y.in8}
     integer = {layer.path for layer in layers if layer.runs8}
     quantized: set[str] = set()
@@ -107,4 +107,21 @@ def expected_work(layers: Sequence[Layer], batch: int = 1) -> tuple[list[LayerKe
                     boundaries.append(BoundaryKey("dequantize", y.c_in, y.h, y.w))
             elif not y.runs8 and source != INPUT:
                 links += y.c_in * y.h * y.w
-    return kernels, boundaries, len(layers), links
+    return kernels, boundaries, links
+
+
+def expected_blocks(layers: Sequence[Layer]) -> tuple[int, int, int]:
+    """Values (read, left, added) in blocks of one network."""
+    blocked = {y.path: y.kind for y in layers if y.kind in ("conv", "add", "pool") and not y.runs8}
+    read = left = added = 0
+    for y in layers:
+        values, makers = y.c_in * y.h * y.w, [blocked.get(source) for source in y.inputs]
+        together = y.path in blocked and None not in makers
+        if blocked.get(y.path) == "conv":
+            read += values if makers[0] else 0
+            left += y.c_out * y.out_h * y.out_w
+        if not together:
+            left -= values * (len(makers) - makers.count(None))
+        elif y.kind == "add" and "conv" in makers:
+            added += values
+    return read, left, added

@@ -63,6 +63,7 @@ def test_work_does_not_depend_on_the_batch_that_it_is_found_in(net: Wrapped) -> 
         among = {str(key): int(np.sum(rows == i)) for key, rows in together.kernels if i in rows}
         assert {str(key): len(rows) for key, rows in alone.kernels} == among
         assert (alone.layers[0], alone.links[0]) == (together.layers[i], together.links[i])
+        assert alone.blocks[0].tolist() == together.blocks[i].tolist() == [together.links[i], 0, 0]
 
 
 def test_keys_are_texts_of_what_is_called_with_which_sizes() -> None:

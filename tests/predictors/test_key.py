@@ -16,7 +16,7 @@ from predictors.latency.work import Rows, Work, work
 from spaces import Record, Space
 from spaces.randomness import generator
 from tests.examples import space_of
-from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, expected_work, head, network
+from tests.predictors.networks import CHAIN, NO_CHOICE, RESIDUAL, conv, expected_blocks, expected_work, head, network
 
 FORMATS = WeightFormats({"float": "float", "w8a8": "w8a8", "w4a8": "w8a8"})
 
@@ -63,7 +63,9 @@ def test_every_field_of_a_layer_key_is_in_its_text() -> None:
 
 
 def test_a_float_layer_then_an_integer_one_then_float_ones() -> None:
-    """One conversion each way; the pool reads the stored codes as floats; only pool to classifier is a float link."""
+    """One conversion each way; the pool reads the stored codes as floats; only pool to classifier is a float link.
+    What the first convolution leaves in blocks is turned back for the integer one, as the pooled values are.
+    """
     done = work_of(network(conv("a", "input", 4, "float"), conv("b", "a", 8, "w8a8", stride=2), *head("b", "float")))
     assert counts(done.kernels) == {
         "conv k3 s1 g1 1x4@8x8 b1 f32/f32>f32 relu": 1,
@@ -72,7 +74,7 @@ def test_a_float_layer_then_an_integer_one_then_float_ones() -> None:
         "linear k1 s1 g1 8x10@1x1 b1 f32/f32>f32 none": 1,
     }
     assert counts(done.boundaries) == {"quantize 4@8x8": 1, "dequantize 8@4x4": 1}
-    assert (done.layers.tolist(), done.links.tolist()) == ([4], [8])
+    assert (done.layers.tolist(), done.links.tolist(), done.blocks.tolist()) == ([4], [8], [[0, -8, 0]])
 
 
 def test_integers_throughout_convert_the_input_alone() -> None:
@@ -85,7 +87,7 @@ def test_integers_throughout_convert_the_input_alone() -> None:
         "linear k1 s1 g1 8x10@1x1 b1 w8c/u8>f32 none": 1,
     }
     assert counts(done.boundaries) == {"quantize 1@8x8": 1}
-    assert (done.layers.tolist(), done.links.tolist()) == ([4], [0])
+    assert (done.layers.tolist(), done.links.tolist(), done.blocks.tolist()) == ([4], [0], [[0, 0, 0]])
 
 
 def test_floats_throughout_convert_nothing() -> None:
@@ -93,6 +95,7 @@ def test_floats_throughout_convert_nothing() -> None:
     done = work_of(network(conv("a", "input", 4, "float"), conv("b", "a", 8, "float", stride=2), *head("b", "float")))
     assert counts(done.boundaries) == {}
     assert done.links.tolist() == [4 * 8 * 8 + 8 * 4 * 4 + 8]
+    assert done.blocks.tolist() == [[4 * 8 * 8, 4 * 8 * 8 + 8 * 4 * 4 - 8, 0]]
 
 
 def test_an_integer_first_layer_writes_codes_that_a_float_layer_converts() -> None:
@@ -124,6 +127,12 @@ def joined(first: str, second: str, third: str) -> Space:
         conv("c", "add", 4, third),
         *head("c", "float"),
     )
+
+
+def test_an_add_of_floats_goes_with_a_convolution() -> None:
+    """b and c read in blocks, all three leave theirs so, the sum is taken along; pooled values are turned back."""
+    done = work_of(joined("float", "float", "float"))
+    assert done.blocks.tolist() == [[2 * 4 * 64, 3 * 4 * 64 - 4, 4 * 64]]
 
 
 def test_an_add_of_integers_for_an_integer_reader_runs_on_integers() -> None:
@@ -182,10 +191,12 @@ def test_many_networks_at_once_are_each_network_alone(text: str, seed: int, by_c
     batch = space.sample_many(12, generator(seed, "test"), by_choice=by_choice)
     done = work(space.outline.table(batch), FORMATS, 1)
     for row, architecture in enumerate(batch):
-        kernels, boundaries, layers, links = expected_work(space.outline.layers(architecture))
+        layers = space.outline.layers(architecture)
+        kernels, boundaries, links = expected_work(layers)
         assert counts(done.kernels, row) == Counter(map(str, kernels))
         assert counts(done.boundaries, row) == Counter(map(str, boundaries))
-        assert (done.layers[row], done.links[row]) == (layers, links)
+        assert (done.layers[row], done.links[row]) == (len(layers), links)
+        assert tuple(done.blocks[row]) == expected_blocks(layers)
         alone = work(space.outline.table(space.batch([architecture])), FORMATS, 1)
         assert counts(alone.kernels) == Counter(map(str, kernels))
         assert counts(alone.boundaries) == Counter(map(str, boundaries))
@@ -196,3 +207,4 @@ def test_an_empty_batch_has_no_work() -> None:
     space = space_of(CHAIN)
     done = work(space.outline.table(space.sample_many(0, np.random.default_rng(0))), FORMATS, 1)
     assert (done.kernels, done.boundaries, len(done.layers), len(done.links)) == ([], [], 0, 0)
+    assert done.blocks.shape == (0, 3)

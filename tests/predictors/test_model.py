@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,8 +22,9 @@ from tests.predictors.networks import NO_CHOICE, RESIDUAL, conv, head, network
 
 Floats = NDArray[np.float64]
 MENU = Target().menu
-# In the order of FEATURES. The first four are those that the fit is drawn to, the others arbitrary.
-FACTORS = np.array([1.0, 1.0, 1.0, 1.0, -0.05, 0.8, 0.5, 1.3, 0.0])
+# In the order of FEATURES. The first seven are those that the fit is drawn to, the others arbitrary.
+FACTORS = np.array([1.0, 1.0, 1.0, 1.0, -0.2, -0.2, -0.25, 0.8, 0.5, 1.3, 0.0])
+DEVIATES = "conv k3 s1 8x8 "
 
 
 @cache
@@ -31,8 +33,13 @@ def residual() -> Space:
 
 
 @cache
-def synthetic(factors: tuple[float, ...] = tuple(FACTORS)) -> tuple[Table, list[Architecture], list[Architecture]]:
-    """(a table with drawn rows, networks to fit, unseen ones), all timed by the model's own formula."""
+def synthetic(
+    factors: tuple[float, ...] = tuple(FACTORS), deviation: float = 0.0
+) -> tuple[Table, list[Architecture], list[Architecture]]:
+    """(a table with drawn rows, networks to fit, unseen ones), all timed by the model's own formula.
+
+    ``deviation``: of 3x3 kernels of the first stage, whatever they compute with.
+    """
     space, rng = residual(), generator(5, "test.table")
     keys = distinct_keys(space, Target())
     rows = {
@@ -41,13 +48,15 @@ def synthetic(factors: tuple[float, ...] = tuple(FACTORS)) -> tuple[Table, list[
     table = Table({}, 0.003, rows, {})
     fitted = networks_to_time(space, 0, 24, 12)
     unseen = [a for a in space.sample_many(40, generator(9, "test.unseen")) if a not in set(fitted)]
-    times = sums_of(space, table, MENU, 1, [*fitted, *unseen]).features(table.call_ms) @ np.array(factors)
+    sums = sums_of(space, table, MENU, 1, [*fitted, *unseen])
+    times = sums.features(table.call_ms) @ np.array(factors)
+    times += deviation * np.sum([ms for kind, ms in sums.kinds.items() if kind.startswith(DEVIATES)], axis=0)
     networks = {a.to_json(): Timing(t, t, 0.0, 15) for a, t in zip([*fitted, *unseen], times.tolist(), strict=True)}
     return Table({}, 0.003, rows, networks), fitted, unseen
 
 
 def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
-    """Float kernels, integer kernels, others, conversions, links, layers, conversions counted, the call, weights."""
+    """Kernels, others, conversions, values in blocks, layers, conversions counted, the call, weights; and by kinds."""
     space = network(conv("a", "input", 4, "float"), conv("b", "a", 8, "w8a8", stride=2), *head("b", "float"))
     times = {
         "conv k3 s1 g1 1x4@8x8 b2 f32/f32>f32 relu": 0.1,
@@ -58,17 +67,28 @@ def test_features_are_sums_of_rows_and_counts_by_hand() -> None:
         "dequantize 8@4x4": 0.0007,
     }
     table = Table({}, 0.009, {key: Timing(ms, ms, 0.0, 1) for key, ms in times.items()}, {})
-    (row,) = sums_of(space, table, MENU, 2, [NO_CHOICE]).features(table.call_ms)
+    sums = sums_of(space, table, MENU, 2, [NO_CHOICE])
+    (row,) = sums.features(table.call_ms)
     assert dict(zip(FEATURES, row.tolist(), strict=True)) == {
         "float kernels": pytest.approx(0.5),
         "integer kernels": pytest.approx(0.02),
         "other layers": pytest.approx(0.003),
         "conversions": pytest.approx(0.0057),
-        "float links": pytest.approx(8e-6),
+        "values read in blocks": 0.0,
+        "values left in blocks": pytest.approx(-8e-6),  # the pooled ones, for the classifier
+        "values added in blocks": 0.0,
         "layers": pytest.approx(4e-3),
         "conversions counted": pytest.approx(2e-3),
         "call": pytest.approx(0.009),
         "weights": 0.0,
+    }
+    assert {kind: ms.tolist() for kind, ms in sums.kinds.items()} == {
+        "conv k3 s1 8x8 f32>f32 relu": [0.1],
+        "conv k3 s2 8x8 u8>u8 relu": [0.02],
+        "pool k1 s1 4x4 f32>f32 none": [0.003],
+        "linear k1 s1 1x1 f32>f32 none": [0.4],
+        "quantize 8x8": [0.005],
+        "dequantize 4x4": [0.0007],
     }
 
 
@@ -94,12 +114,27 @@ def test_known_factors_are_found_again() -> None:
 
 def test_factors_far_from_one_still_predict_unseen_networks() -> None:
     """The pull to plain additivity is weak: it costs well under a percent with 49 networks."""
-    table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.02, 1.5, 0.2, 2.0, 0.0))
+    table, fitted, unseen = synthetic((1.4, 0.8, 3.0, 0.6, -0.1, -0.3, 0.0, 1.5, 0.2, 2.0, 0.0))
     model = fit(residual(), table, MENU, 1, fitted)
     measured = np.array([table.networks[a.to_json()].ms for a in unseen])
     assert mape(model.predict(unseen)[0], measured) < 1.0
     assert tau(model.predict(unseen)[0], measured) > 0.98
     assert model.error < 0.01
+
+
+def test_a_kind_of_row_that_deviates_is_found() -> None:
+    """Unseen networks are predicted as well as where none does."""
+    table, fitted, unseen = synthetic(deviation=0.3)
+    model = fit(residual(), table, MENU, 1, fitted)
+    measured = np.array([table.networks[a.to_json()].ms for a in unseen])
+    assert mape(model.predict(unseen)[0], measured) < 1.0
+    assert mape(replace(model, deviations={}).predict(unseen)[0], measured) > 1.5
+    deviating, others = set[float](), set[float]()
+    for kind, deviation in model.deviations.items():
+        if kind.startswith("conv"):
+            factor = model.factors[int("u8>" in kind)] + deviation
+            (deviating if kind.startswith(DEVIATES) else others).add(factor)
+    assert max(others) < 1.1 < min(deviating)
 
 
 def test_the_error_is_that_of_leaving_each_network_out() -> None:
@@ -116,15 +151,17 @@ def test_the_error_is_that_of_leaving_each_network_out() -> None:
 
 
 def test_factors_stay_within_their_bounds() -> None:
-    """Times that no sane factors explain: none is negative, and float links can only save time."""
+    """Times that no sane factors explain: none is negative, and blocks can only save time."""
     table, fitted, _ = synthetic()
     wrong = {
         key: Timing(0.0, t.ms * (3 if i % 2 else 0.2), 0.0, 1) for i, (key, t) in enumerate(table.networks.items())
     }
     model = fit(residual(), Table({}, table.call_ms, table.rows, wrong), MENU, 1, fitted)
-    low = [0.5, 0.5, 0.2, 0.2, -np.inf, 0, 0, 0, 0]
-    high = [2, 2, 6, 6, 0, np.inf, np.inf, np.inf, 0.5]
+    low = [*[0.5] * 4, *[-np.inf] * 3, *[0] * 4]
+    high = [2, 2, 6, 6, *[0] * 3, *[np.inf] * 3, 0.5]
     assert np.all((low <= model.factors) & (model.factors <= high))
+    most = np.abs(list(model.deviations.values())).max()
+    assert most == pytest.approx(0.4), "so that no kind of rows takes less than nothing"
     assert model.error > 0.5
 
 
@@ -166,8 +203,9 @@ def test_a_layer_without_a_row_is_an_error_and_not_a_guess() -> None:
 
 def test_the_record_of_a_model_names_its_factors() -> None:
     """Plain data, in the order of FEATURES."""
-    model = LatencyModel(residual(), Table({}, 0, {}, {}), MENU, 1, FACTORS, 0.02)
-    assert model.to_json() == {"factors": dict(zip(FEATURES, FACTORS.tolist(), strict=True)), "error": 0.02}
+    model = LatencyModel(residual(), Table({}, 0, {}, {}), MENU, 1, FACTORS, 0.02, {"quantize 8x8": 0.1})
+    factors = dict(zip(FEATURES, FACTORS.tolist(), strict=True))
+    assert model.to_json() == {"factors": factors, "deviations": {"quantize 8x8": 0.1}, "error": 0.02}
 
 
 def test_formats_of_weights_follow_the_menu_of_the_device() -> None:

@@ -39,7 +39,7 @@ def drawn() -> tuple[list[Architecture], list[Architecture]]:
 def made(factors: dict[str, float]) -> tuple[Table, WholeModel]:
     """(a table of times that these factors make, the model that makes them)."""
     fitted, unseen = drawn()
-    truth = WholeModel(residual(), table_of({}), MENU, 1, np.array(list(factors.values())), 0.0, tuple(factors))
+    truth = WholeModel(residual(), table_of({}), MENU, 1, np.array(list(factors.values())), 0.0, columns=tuple(factors))
     everyone = [*fitted, *unseen]
     return table_of(dict(zip(everyone, truth.predict(everyone)[0].tolist(), strict=True))), truth
 
@@ -66,7 +66,7 @@ def test_amounts_are_counted_by_hand() -> None:
     ]
     counted = []
     for name in names:
-        one = WholeModel(space, table_of({}), MENU, 2, np.array([1.0]), 0.0, (name,))
+        one = WholeModel(space, table_of({}), MENU, 2, np.array([1.0]), 0.0, columns=(name,))
         counted.append(float(one.predict([NO_CHOICE])[0][0]))
     assert counted == pytest.approx([2 * 9 * 1 * 16 * 64 / 1e6 / 1e3, 2 * (64 + 4 * 64) / 1e3 / 1e3, 1e-3, 3e-3, 1e-3])
 

@@ -1,0 +1,46 @@
+"""Which floats of a network pass in blocks of channels, as float kernels of pictures prefer them.
+
+Alone, a float convolution turns its input into blocks of channels and its output back. In a network it takes over what
+the layer before left in blocks, leaves its own so, and takes a sum with another tensor along; only what a layer that
+computes otherwise reads is turned back. Source: the NCHWc transformer of ONNX Runtime (``nchwc_transformer.cc``, MIT);
+counted from each layer and its neighbours alone: a tensor that two turn back is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.layers import Columns
+from spaces.resolve import at_each
+
+Ints = NDArray[np.int64]
+
+BLOCKED = frozenset({"conv", "add", "pool"})  # kinds of layers that compute in blocks, where they do in floats
+READ, LEFT, ADDED = range(3)
+
+
+def in_blocks(table: Sequence[Columns], only: Collection[int]) -> Ints:
+    """(n, 3) float values of some records: that convolutions read in blocks; that they leave in blocks, less those
+    turned back for others; that they add to their own."""
+    n = len(table[0].exists)
+    nowhere = np.zeros(n, np.bool_)  # the network's input
+    blocked = np.stack([*[c.exists & ~c.runs8 & (c.record.kind in BLOCKED) for c in table], nowhere])
+    convolved = np.stack([*[blocked[i] & (c.record.kind == "conv") for i, c in enumerate(table)], nowhere])
+    found = np.zeros((n, 3), np.int64)
+    for i in only:
+        c = table[i]
+        taken = [c.exists & blocked[at_each(producer)] for producer in c.inputs.T]
+        values = c.c_in * c.h * c.w
+        if c.record.kind == "conv":
+            found[:, READ] += np.where(blocked[i] & taken[0], values, 0)
+            found[:, LEFT] += np.where(blocked[i], c.c_out * c.out_h * c.out_w, 0)
+        keeps = blocked[i] & np.logical_and.reduce(taken)
+        if c.record.kind == "add":
+            convolves = np.logical_or.reduce([convolved[at_each(producer)] for producer in c.inputs.T])
+            found[:, ADDED] += np.where(keeps & convolves, values, 0)
+        for one in taken:
+            found[:, LEFT] -= np.where(one & ~keeps, values, 0)
+    return found
