@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from torch import nn
 
 from predictors.latency.key import CallKey
@@ -107,6 +107,25 @@ class _Alone(Writing):
             self._writer.node("Transpose", [f"{name}:last"], f"{name}:q", perm=[0, 3, 1, 2])
         else:
             self._writer.input(f"{name}:q", tuple(value.shape), TensorProto.UINT8)
+
+    def _call(self, y: Layer) -> None:
+        super()._call(y)
+        if y.call is not None and operation_name(y.call.call.op) == "max_pool2d" and self._writer.stored8(y.inputs[0]):
+            self._channels_last(y)
+
+    def _channels_last(self, y: Layer) -> None:
+        """A pool as behind an integer convolution; the runtime does not make it so by itself where there is none."""
+        nodes = self._writer.nodes
+        at = next(i for i, node in enumerate(nodes) if node.op_type == "MaxPool")
+        pool = nodes.pop(at)
+        read = next(node for node in nodes if node.output[0] == pool.input[0])
+        nodes.remove(read)
+        codes, attributes = f"{y.path}:codes", {a.name: helper.get_attribute_value(a) for a in pool.attribute}
+        before = len(nodes)
+        self._writer.node("NhwcMaxPool", [f"{y.inputs[0]}:last"], f"{codes}:last", domain="com.microsoft", **attributes)
+        self._writer.node("Transpose", [f"{codes}:last"], codes, perm=[0, 3, 1, 2])
+        self._writer.node("DequantizeLinear", [codes, *read.input[1:]], pool.output[0])
+        nodes[at - 1 : at - 1] = [nodes.pop() for _ in range(len(nodes) - before)][::-1]
 
     def _output(self, path: str) -> tuple[str, tuple[int, ...], int]:
         shape = tuple(self._values[path].shape)

@@ -19,7 +19,7 @@ from spaces.randomness import generator
 
 _COVER, _MOST_TURNS = 4_000, 50
 ANCHORS, SESSIONS = 8, 3
-ORDER = 3  # another number where tasks change: half a measurement goes on by their places
+ORDER = 4  # another number where tasks or files change: half a measurement goes on by their places
 T = TypeVar("T")
 
 

@@ -112,8 +112,10 @@ def _adaptive(site: Site, op: str, count: int) -> None:
 
 
 def _pooled(site: Site, op: str, x: str, attributes: Mapping[str, Any]) -> None:
-    """Means with floats: the runtime's integer kernel for windows takes six times as long."""
-    if op == "AveragePool" and site.writer.stored8(site.path):
+    """Means with floats: the runtime's integer kernel for windows takes six times as long. The largest of floats too:
+    else the runtime rounds before it, and its integer kernel for channels first takes ten times as long and more."""
+    floats = op == "AveragePool" or not site.writer.stored8(site.args[0].name)
+    if floats and site.writer.stored8(site.path):
         site.writer.apart(site.step(op, x, **attributes), site.path)
     else:
         site.write(op, x, **attributes)
