@@ -18,7 +18,8 @@ MEANING = {
     "layers": "µs per layer",
     "conversions counted": "µs per conversion",
     "call": "× an empty call",
-    "weights": "ms per MiB of weights beyond the first",
+    "weights beyond 1 MiB": "ms per MiB, read from the third-level cache",
+    "weights beyond 8 MiB": "ms per MiB besides, read from memory",
 }
 
 

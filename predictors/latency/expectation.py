@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from predictors.latency.dependence import Dependence, Grid, Names, TooManyChoices, combinations
-from predictors.latency.sums import CACHE_BYTES
+from predictors.latency.sums import CACHES_BYTES
 from spaces import Choice, Space, Value
 from spaces.restrict import narrowed
 from spaces.yaml import nearest
@@ -62,21 +62,21 @@ class Expectation:
     terms: Sequence[Term]
     least_ms: float
     call_ms: float
-    ms_per_mib: float
+    ms_per_mib: Tensor
 
     @classmethod
     def of(cls, model: LatencyModel) -> Expectation:
         """Tabulate a model; what is raised there is said there too."""
         records = [i for i, r in enumerate(model.space.outline.records) if r.kind != "select"]
         terms = _Tables(model).terms(Dependence(model.space), records)
-        return cls(model.space, _joined(terms), model.table.call_ms, model.call_ms, model.ms_per_mib)
+        return cls(model.space, _joined(terms), model.table.call_ms, model.call_ms, torch.from_numpy(model.ms_per_mib))
 
     def __call__(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The expected time in ms; ``weights`` as the method has them."""
         known = self._checked(weights)
         time, size = torch.stack([term.mean(known) for term in self.terms]).sum(dim=0)
-        beyond = torch.relu(size - CACHE_BYTES) / 2**20
-        return torch.clamp(time + self.call_ms + self.ms_per_mib * beyond, min=self.least_ms)
+        beyond = torch.relu(size - torch.from_numpy(CACHES_BYTES)) / 2**20
+        return torch.clamp(time + self.call_ms + self.ms_per_mib @ beyond, min=self.least_ms)
 
     def _checked(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found = {}

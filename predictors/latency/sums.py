@@ -30,8 +30,9 @@ PARTS = (
     "layers",
     "conversions counted",
 )
-FEATURES = (*PARTS, "call", "weights")
-CACHE_BYTES = 2**20  # of one core, as second-level caches are; networks with less weights fit it
+FEATURES = (*PARTS, "call", "weights beyond 1 MiB", "weights beyond 8 MiB")
+# Of one core, as second-level caches are, and its share of a third-level one; networks with less weights fit them.
+CACHES_BYTES = np.array([2.0**20, 2.0**23])
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Sums:
     weight_bytes: Floats
 
     def features(self, call_ms: float) -> Floats:
-        """(n, 11) in the order of ``FEATURES``; ``call_ms``: the time of an empty call."""
-        return np.column_stack([self.parts, np.full(len(self.parts), call_ms), beyond_cache(self.weight_bytes)])
+        """(n, 12) in the order of ``FEATURES``; ``call_ms``: the time of an empty call."""
+        return np.column_stack([self.parts, np.full(len(self.parts), call_ms), beyond_caches(self.weight_bytes)])
 
 
-def beyond_cache(weight_bytes: Floats) -> Floats:
-    """MiB of weights that the cache does not hold."""
-    found: Floats = np.maximum(0, weight_bytes - CACHE_BYTES) / 2**20
+def beyond_caches(weight_bytes: Floats) -> Floats:
+    """(n, 2) MiB of weights that the caches do not hold."""
+    found: Floats = np.maximum(0, weight_bytes[:, None] - CACHES_BYTES) / 2**20
     return found
 
 

@@ -54,7 +54,7 @@ def line(name: str, space: Space, minutes: float, draws: int, seed: int) -> str:
     error = 100 * times.std() / np.sqrt(draws) / times.mean()
     difference = 100 * (found / times.mean() - 1)
     calls = f"{statistics.median(forward):.1f} | {statistics.median(whole):.1f}"
-    weights = f"{model.ms_per_mib:.3f}"
+    weights = f"{', '.join(f'{ms:.3f}' for ms in model.ms_per_mib)}"
     return f"| {name} | {tables:.1f} s | {calls} | {found:.3f} | {difference:+.2f} % | {error:.2f} % | {weights} |"
 
 

@@ -45,7 +45,7 @@ class Drawn(Table):
 
 def model_of(space: Space, weights: float = 0.0) -> LatencyModel:
     """Factors of all kinds; ``weights``: ms for each MiB beyond the cache."""
-    factors = np.append(FACTORS, weights)
+    factors = np.append(FACTORS, [weights, 0.3 * weights])
     return LatencyModel(space, Drawn({}, 0.003, {}, {}), Target().menu, 1, factors, 0.0, Deviations())
 
 
@@ -157,11 +157,11 @@ def test_it_is_exactly_the_mean_over_all_of_a_small_space() -> None:
     )
 
 
-def test_weights_beyond_the_cache_are_those_of_the_mean_network() -> None:
-    """The one term that is no sum: too low where some networks fit the cache, exact where none does."""
+def test_weights_beyond_the_caches_are_those_of_the_mean_network() -> None:
+    """Terms that are no sums: too low where some networks fit a cache, exact where all do as much, or none."""
     text = "model: {family: convnet, input: [3, 8, 8], stages: [{width: %s}, {width: %s}]}\n"
-    for widths, exact in (("{choice: [32, 512]}", False), ("{choice: [384, 512]}", True)):
-        space = space_of(text % (widths, widths))
+    for few, many, exact in ((32, 512, False), (384, 448, True), (512, 640, True)):
+        space = space_of(text % ((f"{{choice: [{few}, {many}]}}",) * 2))
         model, weights = model_of(space, weights=0.5), relaxed(space, 1)
         times = model.predict(list(space.enumerate()))[0]
         a, b = (weights[c.name].numpy() for c in space.choices)
@@ -228,6 +228,6 @@ def test_wrong_weights_and_absent_rows_are_refused() -> None:
         ValueError, match=r"\Aspace example has no choice stages\.0\.wide \[unknown-choice\]\n  hint: is it"
     ):
         model.expected({**weights, "stages.0.wide": torch.ones(1)})
-    empty = LatencyModel(space, Table({}, 0.003, {}, {}), Target().menu, 1, np.append(FACTORS, 0.0), 0.0)
+    empty = LatencyModel(space, Table({}, 0.003, {}, {}), Target().menu, 1, np.append(FACTORS, [0.0, 0.0]), 0.0)
     with pytest.raises(TableError, match=r"^the latency table has no row "):
         empty.expected(weights)
