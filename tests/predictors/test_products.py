@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -154,6 +154,7 @@ def test_integers_are_exact_for_any_shape(rows: int, k: int, n: int, zero: int, 
 
 @settings(deadline=None, max_examples=40)
 @given(rows=st.integers(1, 9), groups=st.integers(1, 3), n=st.integers(1, 40), seed=st.integers(0, 9))
+@example(rows=2, groups=1, n=1, seed=0)
 def test_simulated_layers_are_what_products_compute(rows: int, groups: int, n: int, seed: int) -> None:
     """E4M3 but for rounding of sums, also where values are too large; four bits but for bf16's rounding."""
     draw = torch.Generator().manual_seed(seed)
@@ -163,8 +164,10 @@ def test_simulated_layers_are_what_products_compute(rows: int, groups: int, n: i
     torch.testing.assert_close(Floats8(eight, None, Shapes(inputs=16, outputs=16))(x), eight(x), rtol=1e-4, atol=1e-3)
     x[0, 0] = 1
     four = simulated("w4-group32/float", 32 * groups, n, draw)
-    most = 0.02 * float(four(x).abs().max())
-    torch.testing.assert_close(Packed4(four, None, Shapes(outputs=16))(x), four(x), rtol=0, atol=most)
+    bias = four(torch.zeros(1, 32 * groups))
+    weight = four(torch.eye(32 * groups)) - bias
+    most = 0.01 * (x.abs() @ weight.abs() + bias.abs())  # of what is summed, which may cancel
+    assert torch.all((Packed4(four, None, Shapes(outputs=16))(x) - four(x)).abs() <= most)
 
 
 def simulated(name: str, k: int, n: int, draw: torch.Generator) -> Simulated:
