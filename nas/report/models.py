@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from nas.report import words
 from nas.report.markup import Html, figure, section, table, tag
 from nas.report.words import Row
@@ -38,6 +40,8 @@ def latency(result: Row) -> Html:
     if errors:
         mean, bias = sum(map(abs, errors)) / len(errors), sum(errors) / len(errors)
         facts.append([f"mean error (MAPE) on the {len(errors)} finalists", f"{mean:.1f} %, on average {bias:+.1f} %"])
+    if deviations := model.get("deviations", {}).values():
+        facts.append([f"{len(deviations)} kinds of rows deviate from their factor by", _range(deviations)])
     factors = [[name, _factor(value), MEANING.get(name, "")] for name, value in model["factors"].items()]
     return section(
         "Latency model",
@@ -75,6 +79,10 @@ def accuracy(result: Row) -> Html:
 
 def _pair(drawing: Html, *beside: Html) -> Html:
     return tag("div", drawing, tag("div", *beside), class_="pair")
+
+
+def _range(deviations: Collection[float]) -> str:
+    return f"{min(deviations):+.2f} to {max(deviations):+.2f}"
 
 
 def _factor(value: float) -> str:

@@ -18,29 +18,30 @@ from spaces.resolve import at_each
 
 Ints = NDArray[np.int64]
 
-BLOCKED = frozenset({"conv", "add", "pool"})  # kinds of layers that compute in blocks, where they do in floats
+BLOCKED = frozenset({"conv", "add", "pool", "max_pool", "avg_pool"})  # kinds of layers that compute so in floats
 READ, LEFT, ADDED = range(3)
 
 
 def in_blocks(table: Sequence[Columns], only: Collection[int]) -> Ints:
-    """(n, 3) float values of some records: that convolutions read in blocks; that they leave in blocks, less those
-    turned back for others; that they add to their own."""
+    """(n, 3) float values of some records, for one example: that convolutions read in blocks; that they leave in
+    blocks, less those turned back for others; that they add to their own."""
     n = len(table[0].exists)
     nowhere = np.zeros(n, np.bool_)  # the network's input
     blocked = np.stack([*[c.exists & ~c.runs8 & (c.record.kind in BLOCKED) for c in table], nowhere])
     convolved = np.stack([*[blocked[i] & (c.record.kind == "conv") for i, c in enumerate(table)], nowhere])
+    values = np.stack([*[c.c_out * c.out_h * c.out_w for c in table], np.zeros(n, np.int64)])
     found = np.zeros((n, 3), np.int64)
     for i in only:
         c = table[i]
-        taken = [c.exists & blocked[at_each(producer)] for producer in c.inputs.T]
-        values = c.c_in * c.h * c.w
+        makers = [at_each(producer) for producer in c.inputs.T]
+        taken = [c.exists & blocked[at] for at in makers]
         if c.record.kind == "conv":
-            found[:, READ] += np.where(blocked[i] & taken[0], values, 0)
-            found[:, LEFT] += np.where(blocked[i], c.c_out * c.out_h * c.out_w, 0)
+            found[:, READ] += np.where(blocked[i] & taken[0], values[makers[0]], 0)
+            found[:, LEFT] += np.where(blocked[i], values[i], 0)
         keeps = blocked[i] & np.logical_and.reduce(taken)
         if c.record.kind == "add":
-            convolves = np.logical_or.reduce([convolved[at_each(producer)] for producer in c.inputs.T])
-            found[:, ADDED] += np.where(keeps & convolves, values, 0)
-        for one in taken:
-            found[:, LEFT] -= np.where(one & ~keeps, values, 0)
+            convolves = np.logical_or.reduce([convolved[at] for at in makers])
+            found[:, ADDED] += np.where(keeps & convolves, values[i], 0)
+        for at, one in zip(makers, taken, strict=True):
+            found[:, LEFT] -= np.where(one & ~keeps, values[at], 0)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from onnx import TensorProto, helper
-from torch import nn
+from torch import Tensor, nn
 
 from predictors.latency.key import CallKey
 from predictors.latency.weights import precision_of
@@ -110,7 +110,9 @@ class _Alone(Writing):
 
     def _call(self, y: Layer) -> None:
         super()._call(y)
-        if y.call is not None and operation_name(y.call.call.op) == "max_pool2d" and self._writer.stored8(y.inputs[0]):
+        assert y.call is not None
+        pictures = y.inputs and isinstance(self._values[y.inputs[0]], Tensor) and self._values[y.inputs[0]].dim() == 4
+        if pictures and self._writer.stored8(y.inputs[0]) and operation_name(y.call.call.op) == "max_pool2d":
             self._channels_last(y)
 
     def _channels_last(self, y: Layer) -> None:

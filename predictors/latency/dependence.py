@@ -109,21 +109,15 @@ class Dependence:
             rows = self._rows[name]
             stored = [row for row in rows if self._stored[row] is not None]
             lies = {self._stands[self.records[row].path if row >= 0 else INPUT] for row in rows}
-            kinds = {self._in_blocks(row) for row in rows}
-            if stored or len(lies) > 1 or len(kinds) > 1 or (_NETWORK in rows and len(rows) > 1):
+            blocked = [row for row in rows if row >= 0 and self.records[row].kind in BLOCKED]
+            if stored or len(lies) > 1 or (len(rows) > 1 and (blocked or _NETWORK in rows)):
                 found |= self._sources[name]  # else it is the same work, whoever made it
-            for row in rows:
-                found |= self._runs8[row] if self._in_blocks(row) else _NONE
+            found = found.union(*(self._runs8[row] for row in blocked))
             for row in stored:
                 found |= (self._stored[row] or _NONE) | (self._runs8[row] if row >= 0 else _NONE)
                 # An earlier reader may have converted it.
                 found = found.union(*(self._reads(j, seen) for j, seen in self._readers[row] if j < i))
         return found
-
-    def _in_blocks(self, row: int) -> str:
-        """The kind of what makes a tensor, if that computes floats in blocks of channels."""
-        kind = self.records[row].kind if row >= 0 else ""
-        return kind if kind in BLOCKED else ""
 
     def _closed(self, names: Iterable[str]) -> Names:
         """With the choices that make these present, those that have one value left out."""

@@ -72,7 +72,7 @@ def sums_of(
             np.add.at(parts[:, _COUNTED], rows, 1e-3)
         else:
             np.add.at(weight_bytes, rows, key.weight_bytes)
-    parts[:, _BLOCKS] = todo.blocks * 1e-6
+    parts[:, _BLOCKS] = todo.blocks * (batch_size * 1e-6)
     parts[:, _LAYERS] = todo.layers * 1e-3
     return Sums(parts, kinds, weight_bytes)
 
@@ -94,6 +94,9 @@ def kind_of(key: Key) -> str:
             sizes = f"k{key.kernel} s{key.stride} {key.h}x{key.w}"
             return f"{key.op}{grouped} {sizes} {key.source}>{key.target} {key.activation}"
         case CallKey():
-            sizes = "x".join(map(str, (key.inputs[0][1] if key.inputs else ())[2:]))
+            read = key.inputs[0][1] if key.inputs else ()
+            places = "x".join(map(str, read[1:-1] if len(read) == 3 else read[2:]))
             taps = "x".join(map(str, key.held[2:]))
-            return f"{key.call} {taps} {key.args} {sizes} {key.source}>{key.target} {key.activation}"
+            windows = f"{key.args[:3]}{' grouped' if key.args[3] > 1 else ''}" if key.op == "conv" else ""
+            parts = (key.call, taps, windows, places, f"{key.source}>{key.target}", key.activation)
+            return " ".join(filter(None, parts))

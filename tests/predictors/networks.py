@@ -112,16 +112,22 @@ def expected_work(layers: Sequence[Layer], batch: int = 1) -> tuple[list[LayerKe
 
 def expected_blocks(layers: Sequence[Layer]) -> tuple[int, int, int]:
     """Values (read, left, added) in blocks of one network."""
-    blocked = {y.path: y.kind for y in layers if y.kind in ("conv", "add", "pool") and not y.runs8}
+    kinds = ("conv", "add", "pool", "max_pool", "avg_pool")
+    blocked = {y.path: y for y in layers if y.kind in kinds and not y.runs8}
     read = left = added = 0
     for y in layers:
-        values, makers = y.c_in * y.h * y.w, [blocked.get(source) for source in y.inputs]
-        together = y.path in blocked and None not in makers
-        if blocked.get(y.path) == "conv":
-            read += values if makers[0] else 0
-            left += y.c_out * y.out_h * y.out_w
+        makers = [blocked[source] for source in y.inputs if source in blocked]
+        together = y.path in blocked and len(makers) == len(y.inputs)
+        if y.path in blocked and y.kind == "conv":
+            read += sum(values(maker) for maker in makers)
+            left += values(y)
         if not together:
-            left -= values * (len(makers) - makers.count(None))
-        elif y.kind == "add" and "conv" in makers:
-            added += values
+            left -= sum(values(maker) for maker in makers)
+        elif y.kind == "add" and "conv" in {maker.kind for maker in makers}:
+            added += values(y)
     return read, left, added
+
+
+def values(y: Layer) -> int:
+    """That it gives."""
+    return y.c_out * y.out_h * y.out_w

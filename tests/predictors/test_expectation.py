@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor
 from predictors.latency import LatencyModel, Table, TableError, Target
 from predictors.latency.dependence import TooManyChoices
 from predictors.latency.key import Key
-from spaces import Architecture, Space
+from spaces import Architecture, Choice, Chosen, Condition, Outline, Record, Space
 from spaces.load import load
 from spaces.randomness import generator
 from supernets import wrap
@@ -101,6 +102,26 @@ def test_at_one_hot_weights_it_is_the_prediction_of_other_families(name: str) ->
 def test_at_one_hot_weights_it_is_the_prediction_of_a_wrapped_model(name: str) -> None:
     module, inputs = made(name)
     check_one_hot(wrap(module, inputs).space, 0)
+
+
+def test_who_made_floats_matters_though_none_is_stored_in_8_bits() -> None:
+    """Of two convolutions with functions of their own either may run on integers; only floats come in blocks."""
+    first = Choice("first", ("float", "w8a8"))
+    second, d = Choice("second", ("float", "w8a8")), Choice("d", (0, 1))
+    kernel, width = Choice("kernel", (1, 3)), Choice("width", (16, 24))
+
+    def conv(path: str, source: str, precision: str | Chosen, **fields: Any) -> Record:
+        given: dict[str, Any] = {"out": 16, "kernel": 3, "activation": "hswish", **fields}
+        return Record(path, "conv", (source,), precision=precision, **given)
+
+    end = (Record("pool", "pool", ("last",)), Record("classifier", "linear", ("pool",), 10))
+    one, two = conv("one", "input", Chosen("first")), conv("two", "input", Chosen("second"))
+    chosen = (one, two, Record("s", "select", ("one", "two"), rows=Chosen("d")), conv("last", "s", "float"), *end)
+    check_one_hot(Space("chosen", (first, second, d), Outline((1, 8, 8), 10, chosen)), 0)
+    other = conv("other", "one", "float", out=Chosen("width"), kernel=Chosen("kernel"))
+    optional = conv("two", "one", "float", exists_when=(Condition("d", (1,)),))
+    joined = (one, other, optional, conv("three", "two", "float"), Record("last", "concat", ("three", "other")), *end)
+    check_one_hot(Space("optional", (first, d, kernel, width), Outline((1, 8, 8), 10, joined)), 0)
 
 
 def test_at_one_hot_weights_it_is_the_prediction_of_weights_in_blocks() -> None:
