@@ -168,10 +168,8 @@ class _Pipeline:
             table = list({row["key"]: row for row in [*rows, *(b["row"] for b in compared)]}.values())
             verifier.confirm(table)
             # Whoever found it, the best network that keeps the budget is what the user gets.
-            chosen, harm = contract.choose(table, budget), None
-            if chosen is not None:
-                chosen, harm = harmless.pass_over(verifier, chosen, budget)
-                rows += [] if chosen in rows else [chosen]
+            chosen, harm = harmless.delivered(verifier, table, budget)
+            rows += [] if chosen is None or chosen in rows else [chosen]
             for row in {row["key"]: row for row in [*table, *rows]}.values():
                 verifier.test(row)
             progress.outcome = f"{len(rows)} finalists, {sum(contract.holds(r, budget) for r in rows)} keep the budget"

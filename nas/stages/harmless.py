@@ -9,7 +9,7 @@ from typing import Any
 from nas.evaluate import Quality
 from nas.evaluators import Values
 from nas.report.words import bound_ms
-from nas.stages.contract import holds
+from nas.stages.contract import choose, holds
 from nas.stages.verifier import Row, Verifier
 from spaces import Architecture, Space, Value
 from spaces.dimensions import descending, dimensions
@@ -120,3 +120,18 @@ def pass_over(verifier: Verifier, chosen: Row, budget: Mapping[str, float]) -> t
         if holds(row, budget) and bound_ms(row) <= NOISE * bound_ms(chosen):
             return row, {**said, "kept": True}
     return chosen, said
+
+
+def delivered(
+    verifier: Verifier, rows: Sequence[Row], budget: Mapping[str, float]
+) -> tuple[Row | None, dict[str, Any] | None]:
+    """The best of the rows that keeps the budget, or what :func:`pass_over` makes of it, and what was done.
+
+    The pass measures again, which may refute what was chosen: then the next best is taken. ``(None, None)`` if none is
+    left.
+    """
+    while (chosen := choose(rows, budget)) is not None:
+        found, said = pass_over(verifier, chosen, budget)
+        if holds(found, budget):
+            return found, said
+    return None, None

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from nas.evaluate import Quality
 from nas.report import words
 from nas.stages import harmless
-from nas.stages.harmless import Judges, pass_over, repaired
+from nas.stages.contract import choose, holds
+from nas.stages.harmless import Judges, delivered, pass_over, repaired
 from nas.stages.verifier import Verifier
 from spaces import Architecture, Space
 from spaces.load import from_text
@@ -167,3 +168,33 @@ def test_a_network_without_harm_is_left_alone() -> None:
     assert row is chosen
     assert said == {"of": after.key, "changes": [], "kept": False}
     assert words.harm({"do_no_harm": said}) == []
+
+
+class Refuting(Device):
+    """Whatever it measures again takes twice as long."""
+
+    def row(self, architecture: Architecture, slower: float = 1.0) -> dict[str, Any]:
+        """With what networks are compared by: the slower the better."""
+        made = super().row(architecture, slower)
+        ms = made["latency_ms"]["measured"]
+        return {**made, "score": ms, "quality": {"supernet": ms}}
+
+    def confirm(self, rows: Sequence[Any]) -> None:
+        for row in rows:
+            row["latency_ms"] = {**row["latency_ms"], "measured_upper": 2 * row["latency_ms"]["measured"]}
+
+
+def test_what_the_pass_itself_refutes_is_not_delivered() -> None:
+    """The chosen network is measured once more beside what its changes make of it: the next best takes its place."""
+    world = World(1)
+    device = cast(Verifier, Refuting(world, 9.0))
+    harmed = SPACE.extreme(max, "w4a8")
+    left_alone, _ = repaired(SPACE, SPACE.extreme(min, "w4a8"), world.judges("latency_ms"))
+    first, second = Refuting(world, 1.0).row(harmed), Refuting(world, 1.0).row(left_alone, 0.01)
+    budget = {"latency_ms": first["latency_ms"]["measured"]}
+    assert choose([first, second], budget) is first
+    row, said = delivered(device, [first, second], budget)
+    assert row is second
+    assert said == {"of": left_alone.key, "changes": [], "kept": False}
+    assert not holds(first, budget)
+    assert delivered(device, [first], budget) == (None, None)
